@@ -1,0 +1,36 @@
+# Every target works in a clean clone with nothing but Python (3.11 or newer), make and pip.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SUITE ?= quick
+READY := $(VENV)/.ready
+
+.PHONY: setup bench test lint leaderboard speed clean
+
+setup: $(READY)
+
+# pip runs again only when what it would install has changed.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+bench: setup
+	$(BIN)/unblend bench $(SUITE) $(ARGS)
+
+test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+leaderboard: setup
+	$(BIN)/unblend leaderboard runs/$(SUITE)
+
+speed: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.lmse
+
+clean:
+	rm -rf runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Run and judge: suites of cells, training, scoring, records and leaderboards."""

@@ -1,0 +1,128 @@
+"""Which methods and data sets there are, read from their source files without importing them.
+
+Importing torch and Lightning takes seconds; listing, checking a suite and reusing finished cells
+must not. A file that cannot be parsed or imported does not hide the others.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UserError, unknown
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method or data set.
+
+    Attributes:
+        name: class name.
+        class_path: import path of the class.
+        folder: name of its file, which names its folder of records.
+        summary: first line of its docstring.
+        card: the literal fields of its ``MethodCard``; empty for a data set.
+    """
+
+    name: str
+    class_path: str
+    folder: str
+    summary: str
+    card: dict[str, Any] = field(default_factory=dict, hash=False)
+
+
+@cache
+def methods() -> dict[str, Entry]:
+    """Class name -> method, for every class in ``methods`` that has a card."""
+    found = _classes("methods", "SeparationMethod")
+    return {name: entry for name, entry in found.items() if entry.card}
+
+
+@cache
+def datasets() -> dict[str, Entry]:
+    """Class name -> data set, for every class in ``datamodules`` that derives from ``LayerDataModule``."""
+    return _classes("datamodules", "LayerDataModule")
+
+
+def suites() -> dict[str, Path]:
+    """Name -> file of every suite that ships with the project."""
+    return {path.stem: path for path in sorted((ROOT / "benchmark" / "suites").glob("*.yaml"))}
+
+
+def method(name: str) -> Entry:
+    """The method of a short name or an import path.
+
+    Raises:
+        UserError: there is none; the nearest names are in the message.
+    """
+    return _entry("method", name, methods())
+
+
+def dataset(name: str) -> Entry:
+    """The data set of a short name or an import path.
+
+    Raises:
+        UserError: there is none; the nearest names are in the message.
+    """
+    return _entry("dataset", name, datasets())
+
+
+def _entry(kind: str, name: str, known: dict[str, Entry]) -> Entry:
+    if name in known:
+        return known[name]
+    for entry in known.values():
+        if entry.class_path == name:
+            return entry
+    if "." not in name:
+        raise unknown(kind, name, known)
+    module, _, class_name = name.rpartition(".")
+    try:
+        present = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        present = False
+    if not present:
+        raise UserError(f"unknown {kind} {name!r}: there is no module {module}; check PYTHONPATH.")
+    return Entry(class_name, name, module.rpartition(".")[2], "")
+
+
+def _classes(package: str, root_class: str) -> dict[str, Entry]:
+    """Public classes of a package that derive, directly or not, from ``root_class``."""
+    bases: dict[str, list[str]] = {}
+    entries: dict[str, Entry] = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        relative = path.relative_to(ROOT / package).with_suffix("")
+        if relative.parts[0] in ("networks", "losses", "__init__"):
+            continue
+        try:
+            tree = ast.parse(path.read_bytes())
+        except SyntaxError:
+            continue  # `unblend doctor` names it
+        module = ".".join((package, *(part for part in relative.parts if part != "__init__")))
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+                summary = (ast.get_docstring(node) or "").split("\n")[0]
+                entries[node.name] = Entry(
+                    node.name, f"{module}.{node.name}", relative.parts[0], summary, _card(node)
+                )
+
+    def derives(name: str) -> bool:
+        return any(base == root_class or (base in bases and derives(base)) for base in bases[name])
+
+    public = (name for name in sorted(entries) if not name.startswith("_") and derives(name))
+    return {name: entries[name] for name in public}
+
+
+def _card(node: ast.ClassDef) -> dict[str, Any]:
+    for statement in node.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        value = getattr(statement, "value", None)
+        if isinstance(value, ast.Call) and any(isinstance(t, ast.Name) and t.id == "card" for t in targets):
+            return {keyword.arg: ast.literal_eval(keyword.value) for keyword in value.keywords if keyword.arg}
+    return {}

@@ -1,0 +1,77 @@
+"""One half of one cell, in a process of its own: ``python -m benchmark.cell fit|score FOLDER``.
+
+Its output goes to ``log.txt`` in the folder; a failure leaves ``failure.json`` and exit status 1.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UserError
+from benchmark.files import read_json, write_json
+
+
+def run(half: str, directory: Path) -> None:
+    """Train or score the cell in a folder; any error becomes ``failure.json``.
+
+    Raises:
+        SystemExit: with status 1, after a failure.
+    """
+    job: dict[str, Any] = read_json(directory / "cell.json")
+    _log_to(directory / "log.txt")
+    try:
+        # Imported here, so that a broken file is a failure of this cell with a traceback in its log.
+        import torch
+
+        from benchmark.fit import fit
+        from benchmark.score import score
+
+        torch.set_num_threads(job["execution"]["threads"])
+        # Lightning's advice on workers and GPUs would bury what matters in the log.
+        warnings.filterwarnings("ignore", module="lightning")
+        {"fit": fit, "score": score}[half](directory)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        failure = {
+            "half": half,
+            "fit_hash": job["fit_hash"],
+            "error": text if isinstance(error, UserError) else f"{type(error).__name__}: {text}",
+            "traceback": traceback.format_exc(),
+            "config": job["config"],
+        }
+        traceback.print_exc()
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            write_json(directory / "failure.json", failure)
+        raise SystemExit(1) from None
+
+
+def run_forked(half: str, directory: Path, environment: dict[str, str]) -> None:
+    """``run``, in a process forked from a preloaded server; it ends with that server."""
+    os.environ.update(environment)
+    server = os.getppid()
+
+    def follow() -> None:
+        while os.getppid() == server:
+            time.sleep(1)
+        os._exit(1)  # the runner is gone: nobody would collect this result
+
+    threading.Thread(target=follow, daemon=True).start()
+    run(half, directory)
+
+
+def _log_to(path: Path) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], Path(sys.argv[2]))

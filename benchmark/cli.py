@@ -1,0 +1,169 @@
+"""The one command line: ``unblend``.
+
+Commands that only look at files import nothing heavy; those that train come from LightningCLI.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse import ArgumentError, ArgumentParser, auto_cli
+from rich.console import Console
+from rich.table import Table
+
+from benchmark import catalogue
+from benchmark.errors import UserError
+
+RUNS = "runs"
+TRAINING = ("fit", "validate", "predict", "evaluate")
+
+
+def bench(
+    suite: str,
+    jobs: int | None = None,
+    runs: str = RUNS,
+    root: str | None = None,
+    accelerator: str = "auto",
+    devices: int = 1,
+    num_workers: int = 0,
+) -> None:
+    """Run a suite and write its leaderboard; finished cells are reused.
+
+    Args:
+        suite: name (see `unblend list suites`) or path of a YAML file.
+        jobs: cells at a time; default one for each GPU, or for each core where there is none.
+        runs: folder of all runs.
+        root: folder of the data sets; default $UNBLEND_DATA.
+        accelerator: of Lightning's Trainer.
+        devices: devices that each cell spans.
+        num_workers: processes that prepare samples, for each cell.
+    """
+    from benchmark.bench import bench
+    from benchmark.executors import LocalExecutor
+
+    for name, value in {"jobs": jobs, "devices": devices}.items():
+        if value is not None and value < 1:
+            raise UserError(f"{name} {value}: it must be at least 1.")
+    execution: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_workers": num_workers}
+    execution["root"] = str(Path(root).absolute()) if root else None
+    if not bench(suite, Path(runs), LocalExecutor(jobs, devices), execution):
+        raise SystemExit(1)
+
+
+def status(suite: str, runs: str = RUNS) -> None:
+    """Show where every cell of a suite stands.
+
+    Args:
+        suite: name or path of a YAML file.
+        runs: folder of all runs.
+    """
+    from benchmark.bench import status
+
+    Console().print(status(suite, Path(runs)))
+
+
+def leaderboard(folder: str) -> None:
+    """Build README.md and results.csv of a suite's folder from its records.
+
+    Args:
+        folder: for example runs/quick.
+    """
+    from benchmark import leaderboard, records
+
+    found = records.find(Path(folder) / "records")
+    if not found:
+        raise UserError(f"no records in {Path(folder) / 'records'}: run `unblend bench SUITE` first.")
+    leaderboard.write(Path(folder), found)
+    leaderboard.show(found, Console())
+
+
+def list_(what: Literal["methods", "datasets", "suites"]) -> None:
+    """List what there is.
+
+    Args:
+        what: methods, datasets or suites.
+    """
+    table = Table(box=None, pad_edge=False)
+    if what == "methods":
+        for column in ("method", "year", "supervision", "title", "paper"):
+            table.add_column(column, overflow="fold")
+        for entry in catalogue.methods().values():
+            card = entry.card
+            table.add_row(entry.name, str(card["year"]), card["supervision"], card["title"], card["paper"])
+    elif what == "datasets":
+        table.add_column("data set")
+        table.add_column("")
+        for entry in catalogue.datasets().values():
+            table.add_row(entry.name, entry.summary)
+    else:
+        import yaml
+
+        table.add_column("suite")
+        table.add_column("")
+        for name, path in catalogue.suites().items():
+            table.add_row(name, " ".join(str(yaml.safe_load(path.read_text()).get("description", "")).split()))
+    Console().print(table)
+
+
+def doctor(root: str | None = None) -> None:
+    """Report versions, devices, data found, and files that cannot be imported.
+
+    Args:
+        root: folder of the data sets; default $UNBLEND_DATA.
+    """
+    from benchmark.doctor import report
+
+    if not report(Console(), root):
+        raise SystemExit(1)
+
+
+COMMANDS = {"bench": bench, "status": status, "leaderboard": leaderboard, "list": list_, "doctor": doctor}
+
+HELP = """usage: unblend COMMAND ...
+
+  bench SUITE                     run a suite, resume it, write its leaderboard
+  status SUITE                    where every cell of a suite stands
+  list methods|datasets|suites    what there is
+  leaderboard FOLDER              tables from records
+  doctor                          versions, devices, data found
+
+  fit       --model M --data D    train one method (Lightning's options; --print_config)
+  validate  --model M --data D --ckpt_path C     its score on the select role
+  predict   --model M --data D --ckpt_path C     write its layers of the test images as PNG
+  evaluate  --model M --data D [--checkpoint C] [--out R]     score it: one record
+
+`unblend COMMAND --help` explains each."""
+
+
+class _OneLineParser(ArgumentParser):
+    """A parser whose errors can be caught and told in one line."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "exit_on_error": False})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``unblend``; what a person can mend ends in one line on stderr and exit status 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(HELP)
+        elif arguments[0] in TRAINING:
+            from benchmark.training import main as train
+
+            train(arguments)
+        elif arguments[0] in COMMANDS:
+            auto_cli(COMMANDS, args=arguments, parser_class=_OneLineParser)
+        else:
+            from benchmark.errors import unknown
+
+            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING])
+    except (UserError, ArgumentError) as error:
+        print(f"unblend: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

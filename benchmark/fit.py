@@ -1,0 +1,118 @@
+"""A cell's first half: configuration -> trained checkpoint."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning import Callback, LightningModule, Trainer
+
+from benchmark import digests
+from benchmark.files import read_json, write_json
+from benchmark.lightning_cli import CHECKPOINT, RESUMABLE, UnblendCLI
+
+
+class ReportProgress(Callback):
+    """Writes how far a run is, for whoever watches, at most twice a second."""
+
+    def __init__(self, path: Path, seconds: float = 0.5) -> None:
+        self.path, self.seconds, self.last = path, seconds, 0.0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.is_global_zero and time.monotonic() - self.last > self.seconds:
+            self.last = time.monotonic()
+            data = getattr(trainer, "datamodule")
+            done = (batch_idx + 1) * data.batch_size
+            selected = trainer.callback_metrics.get("select/psnr")
+            psnr = None if selected is None else round(float(selected), 3)
+            write_json(self.path, {"half": "fit", "done": done, "total": data.images, "select/psnr": psnr})
+
+
+def arguments(config: dict[str, Any], execution: dict[str, Any], root: Path) -> dict[str, Any]:
+    """A cell's configuration with the parts that only say where and how it is run."""
+    data = {**config["data"]["init_args"], "root": execution["root"], "num_workers": execution["num_workers"]}
+    trainer = {
+        **config["trainer"],
+        "accelerator": execution["accelerator"],
+        "devices": execution["devices"],
+        "default_root_dir": str(root),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return {**config, "data": {**config["data"], "init_args": data}, "trainer": trainer}
+
+
+def fit(directory: Path) -> None:
+    """Train the cell that ``cell.json`` in a folder describes; ``fit.json`` says how it ended.
+
+    An interrupted run of the same cell goes on where its last checkpoint was.
+
+    Raises:
+        UserError: what the user can mend: missing data, a loss that is not finite.
+    """
+    job = read_json(directory / "cell.json")
+    cli = UnblendCLI(args=arguments(job["config"], job["execution"], directory), run=False)
+    model, data, trainer = cli.model, cli.datamodule, cli.trainer
+    outcome: dict[str, Any] = {"fit_hash": job["fit_hash"], "status": "finished", "checkpoint": None, "skipped": None}
+    outcome["skipped"] = model.card.accepts(data.spec)
+    resumable = directory / RESUMABLE
+    started = directory / "started.json"
+    if outcome["skipped"] is not None:
+        outcome["status"] = "skipped"
+    else:
+        data.open()
+        if trainer.is_global_zero:
+            digests.write_data_digest(directory / "data.json", data.files())
+    training = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0, "select_psnr": None}
+    if model.card.trains and outcome["status"] == "finished":
+        previous = read_json(started)
+        resume = resumable.is_file() and previous is not None and previous["fit_hash"] == job["fit_hash"]
+        trainer.strategy.barrier()
+        if not resume and trainer.is_global_zero:
+            resumable.unlink(missing_ok=True)
+            write_json(started, {"fit_hash": job["fit_hash"]})
+        trainer.callbacks.insert(0, ReportProgress(directory / "progress.json"))  # type: ignore[attr-defined]
+        begin = time.perf_counter()
+        trainer.fit(model, datamodule=data, ckpt_path=str(resumable) if resume else None, weights_only=True)
+        chosen = trainer.checkpoint_callback
+        training = {
+            "images_seen": trainer.fit_loop.epoch_loop.batch_progress.total.processed * data.batch_size,
+            "optimizer_steps": trainer.global_step,
+            "seconds": round(time.perf_counter() - begin, 3),
+            "peak_memory_mib": peak_memory_mib(model.device),
+            "select_psnr": float(chosen.best_model_score),  # type: ignore[union-attr,arg-type]
+        }
+        outcome["checkpoint"] = CHECKPOINT
+    if trainer.is_global_zero:
+        outcome["training"] = training
+        outcome["config"] = resolved(cli)
+        write_json(directory / "fit.json", outcome)
+        resumable.unlink(missing_ok=True)
+
+
+def resolved(cli: UnblendCLI) -> dict[str, Any]:
+    """The complete configuration, defaults included, without the parts that say where it was run."""
+    config = yaml.safe_load(cli.parser.dump(cli.config, skip_link_targets=False))
+    data = config["data"]
+    for where in ("root", "num_workers"):
+        data["init_args"].pop(where, None)
+    precision = config["trainer"].get("precision")
+    return {
+        "seed_everything": config["seed_everything"],
+        "model": config["model"],
+        "data": data,
+        "trainer": {"precision": precision},
+    }
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Peak memory in MiB: of the device's allocator, or on the CPU of the whole process."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

@@ -1,0 +1,125 @@
+"""The command line that trains: LightningCLI with methods as models and data sets as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger
+
+from datamodules.base import LayerDataModule
+from datamodules.types import UserError
+from methods.base import SeparationMethod
+
+CHECKPOINT = "best.ckpt"
+RESUMABLE = "last.ckpt"
+
+
+class NonFiniteLoss(UserError):
+    """The training loss became NaN or infinite."""
+
+
+class FiniteLoss(Callback):
+    """Stops a run whose loss is not finite, and names the step where it first was not.
+
+    The device is asked only now and then, so that it need not wait for the host at each step.
+    """
+
+    def __init__(self, every: int = 25) -> None:
+        self.every = every
+        self.first_bad: torch.Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if loss is None:
+            return
+        step = torch.tensor(batch_idx, device=loss.device)
+        known = torch.full_like(step, -1) if self.first_bad is None else self.first_bad
+        self.first_bad = torch.where((known < 0) & ~torch.isfinite(loss.detach()).all(), step, known)
+        if (batch_idx + 1) % self.every == 0 or trainer.is_last_batch:
+            self._check(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._check(trainer)  # before a checkpoint is chosen
+
+    def _check(self, trainer: Trainer) -> None:
+        if self.first_bad is not None and (step := int(self.first_bad)) >= 0:
+            batch = getattr(trainer, "datamodule").batch_size
+            raise NonFiniteLoss(
+                f"the training loss was not finite at step {step} (after {step * batch} images): "
+                "lower the learning rate, or train with precision 32-true."
+            )
+
+
+class UnblendCLI(LightningCLI):
+    """``--model METHOD --data DATASET`` and Lightning's own options.
+
+    One epoch is the whole budget: the data's training stream ends when its images are used up.
+    """
+
+    def __init__(self, args: Any = None, run: bool = True) -> None:
+        super().__init__(
+            SeparationMethod,
+            LayerDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={"max_epochs": 1, "num_sanity_val_steps": 0, "use_distributed_sampler": False},
+            args=args,
+            run=run,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self._get(self.config_init, "trainer", default={})
+        root = Path(config.get("default_root_dir") or "runs/fit")
+        kwargs.setdefault("default_root_dir", str(root))
+        if config.get("val_check_interval") is None:
+            kwargs.setdefault("val_check_interval", self.datamodule.select_every)
+        if config.get("logger") in (None, True):
+            kwargs.setdefault("logger", CSVLogger(str(root), name="", version=""))
+        chosen = ModelCheckpoint(
+            dirpath=root,
+            filename=Path(CHECKPOINT).stem,
+            monitor="select/psnr",
+            mode="max",
+            save_last=True,
+            enable_version_counter=False,
+        )
+        given = kwargs.get("callbacks") or config.get("callbacks") or []
+        given = given if isinstance(given, list) else [given]
+        kwargs["callbacks"] = [*given, FiniteLoss(), chosen]
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        refuse(self.model, self.datamodule)
+        if not self.model.card.trains:
+            raise UserError(f"{self.model.card.title} needs no training: use `unblend evaluate` at once.")
+
+    def before_validate(self) -> None:
+        refuse(self.model, self.datamodule)
+
+    def before_predict(self) -> None:
+        refuse(self.model, self.datamodule)
+
+
+def refuse(model: SeparationMethod, data: LayerDataModule) -> None:
+    """Check that a method can run on data.
+
+    Raises:
+        UserError: it cannot; the message has the card's reason.
+    """
+    reason = model.card.accepts(data.spec)
+    if reason is not None:
+        raise UserError(f"{reason}.")

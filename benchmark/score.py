@@ -1,0 +1,207 @@
+"""A cell's second half: checkpoint or untrained method -> layers -> one row per test image -> record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+
+from benchmark import cost, digests, metrics, provenance, records
+from benchmark.files import read_json, write_json
+from benchmark.fit import arguments
+from benchmark.lightning_cli import UnblendCLI
+from datamodules.base import LayerDataModule
+from datamodules.types import LayerBatch, UserError
+from methods.base import SeparationMethod
+
+
+class Scoring(LightningModule):
+    """Runs a method on test batches and scores each image on the device, in float32."""
+
+    def __init__(self, method: SeparationMethod, spec: dict[str, Any], seed: int) -> None:
+        super().__init__()
+        self.method, self.spec, self.seed = method, spec, seed
+
+    def predict_step(self, batch: LayerBatch, batch_idx: int) -> list[dict[str, Any]]:
+        estimates = self.method(batch.mixture, [image_seed(self.seed, name) for name in batch.ids])
+        truth = batch.layers[:, : len(self.spec["scored"])]
+        scores = metrics.score(
+            estimates[:, : truth.shape[1]],
+            truth,
+            batch.mask,
+            protocol=self.spec["protocol"],
+            ordered=self.spec["ordered"],
+        )
+        return [{"id": name, **row} for name, row in zip(batch.ids, scores, strict=True)]
+
+
+class RowWriter(BasePredictionWriter):
+    """Writes the rows of each process to a file of its own, as they come."""
+
+    def __init__(self, folder: Path, progress: Path, total: int) -> None:
+        super().__init__(write_interval="batch")
+        self.folder, self.progress, self.total, self.done = folder, progress, total, 0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if trainer.is_global_zero:
+            for stale in self.folder.glob("rows-*.jsonl"):
+                stale.unlink()
+        trainer.strategy.barrier()
+
+    def write_on_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        prediction: Any,
+        batch_indices: Sequence[int] | None,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        with open(self.folder / f"rows-{trainer.global_rank}.jsonl", "a") as stream:
+            stream.writelines(json.dumps(row, allow_nan=False) + "\n" for row in prediction)
+        self.done += len(prediction) * trainer.world_size
+        if trainer.is_global_zero:
+            write_json(self.progress, {"half": "score", "done": min(self.done, self.total), "total": self.total})
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.strategy.barrier()
+
+
+def image_seed(seed: int, name: str) -> int:
+    """The seed of one image's randomness: of the run's seed and the image's id alone."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=4).digest(), "big")
+
+
+def merge_rows(folder: Path, total: int) -> list[dict[str, Any]]:
+    """The rows of all processes, in order of id.
+
+    Raises:
+        RuntimeError: an image was scored twice or not at all.
+    """
+    files = sorted(folder.glob("rows-*.jsonl"))
+    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    names = {row["id"] for row in rows}
+    if len(rows) != total or len(names) != total:
+        raise RuntimeError(f"{total} test images, but {len(rows)} rows for {len(names)} of them: each needs one row.")
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def score_images(
+    method: SeparationMethod,
+    data: LayerDataModule,
+    *,
+    seed: int,
+    folder: Path,
+    accelerator: str = "auto",
+    devices: Any = 1,
+    precision: Any = "32-true",
+) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]] | None:
+    """Score a method on the test role; the only way to a score.
+
+    Args:
+        method: ready to separate.
+        data: whose test role is scored.
+        seed: of the run.
+        folder: where rows are collected.
+        accelerator: of Lightning's Trainer.
+        devices: of Lightning's Trainer; at most one for each test image is used.
+        precision: of the method's own computations; scores are always float32.
+
+    Returns:
+        Rows, cost and provenance; None on all processes but the first.
+
+    Raises:
+        UserError: the method cannot run on such data, or the data are missing.
+    """
+    reason = method.card.accepts(data.spec)
+    if reason is not None:
+        raise UserError(f"{reason}.")
+    data.open()
+    total = data.test_count
+    trainer = Trainer(
+        accelerator=accelerator,
+        devices=min(int(devices), total) if str(devices).isdigit() else devices,
+        precision=precision,
+        logger=False,
+        use_distributed_sampler=False,
+        inference_mode=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[RowWriter(folder, folder / "progress.json", total)],
+    )
+    scoring = Scoring(method.eval(), dict(data.spec), seed)
+    with torch.no_grad():
+        trainer.predict(scoring, datamodule=data, return_predictions=False)
+    if not trainer.is_global_zero:
+        return None
+    rows = merge_rows(folder, total)
+    device = trainer.strategy.root_device
+    batch = next(iter(data.test_dataloader()))
+    with torch.no_grad(), trainer.precision_plugin.forward_context():
+        costs = cost.measure(method.to(device).eval(), batch.mixture[:1].to(device))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return rows, costs, provenance.collect(name, trainer.world_size)
+
+
+def protocol_name(data: LayerDataModule) -> str:
+    """The protocol's name with the LMSE window that the data's sizes call for."""
+    height, width = next(iter(data.test_dataloader())).layers.shape[-2:]
+    return metrics.protocol_name(data.spec["protocol"], height, width)
+
+
+def score(directory: Path) -> None:
+    """Score the cell that ``cell.json`` in a folder describes, from what ``fit`` left there; write its record.
+
+    Raises:
+        UserError: what the user can mend.
+    """
+    job = read_json(directory / "cell.json")
+    fitted = read_json(directory / "fit.json")
+    execution = job["execution"]
+    cli = UnblendCLI(args=arguments(job["config"], {**execution, "devices": 1}, directory / "scoring"), run=False)
+    method, data = cli.model, cli.datamodule
+    checkpoint = directory / fitted["checkpoint"] if fitted["checkpoint"] else None
+    if checkpoint is not None:
+        method.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    scored = score_images(
+        method,
+        data,
+        seed=job["config"]["seed_everything"],
+        folder=directory / "scoring",
+        accelerator=execution["accelerator"],
+        devices=execution["devices"],
+        precision=job["config"]["trainer"]["precision"],
+    )
+    if scored is None:
+        return
+    rows, costs, origin = scored
+    records.write(
+        Path(job["record"]),
+        records.Record(
+            suite=job["suite"],
+            dataset=job["dataset"],
+            method=job["method"],
+            seed=job["seed"],
+            title=method.card.title,
+            variant=job["variant"],
+            protocol=protocol_name(data),
+            fit_hash=job["fit_hash"],
+            score_hash=job["score_hash"],
+            data_digest=read_json(directory / "data.json")["digest"],
+            checkpoint_sha256=digests.of_file(checkpoint) if checkpoint else None,
+            spec=dict(data.spec),
+            config=fitted["config"],
+            training=fitted["training"],
+            cost=costs,
+            provenance=origin,
+            rows=rows,
+        ),
+    )

@@ -1,0 +1,147 @@
+"""Suites: which methods run on which data, how long, with which seeds."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark import catalogue, digests
+from benchmark.errors import UserError, unknown
+
+BUDGET = ("images", "batch_size", "selections", "test_images")
+_SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
+_ROW_KEYS = {"name", "variant", "init_args", "budget", "only"}
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One method on one data set with one seed.
+
+    Attributes:
+        suite: name of the suite.
+        dataset: folder of the data set in records: its file's name, and its variant.
+        method: folder of the method in records, likewise.
+        seed: seeds initial weights and the training stream.
+        variant: what sets the method's row apart; may be empty.
+        config: what ``unblend fit --config`` takes: model, data, seed_everything, trainer; the
+            parts that change a result, and none that do not.
+    """
+
+    suite: str
+    dataset: str
+    method: str
+    seed: int
+    variant: str
+    config: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """Where the cell stands in any tree of cells or records."""
+        return Path(self.dataset, self.method, f"seed{self.seed}")
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.dataset} × {self.method} × seed {self.seed}"
+
+    @property
+    def images(self) -> int:
+        """Training images asked for."""
+        images: int = self.config["data"]["init_args"].get("images", 0)
+        return images
+
+    def fit_hash(self) -> str:
+        """Of all that training depends on: method, data, budget, seed, precision, and their source."""
+        modules = [self.config[part]["class_path"].rpartition(".")[0] for part in ("model", "data")]
+        return digests.of_value([self.config, digests.of_source("benchmark.fit", *modules)])
+
+    def score_hash(self, data_digest: str) -> str:
+        """Of all that a record depends on: training, the data's contents, the scoring code."""
+        return digests.of_value([self.fit_hash(), data_digest, digests.of_source("benchmark.score")])
+
+
+def load(name: str) -> list[Cell]:
+    """The cells of a suite.
+
+    Args:
+        name: of a suite that ships with the project, or the path of a YAML file.
+
+    Raises:
+        UserError: an unknown suite, key, method or data set, or a row that stands twice.
+    """
+    path = catalogue.suites().get(name, Path(name))
+    if not path.is_file():
+        raise unknown("suite", name, catalogue.suites())
+    try:
+        suite = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
+    _check_keys(f"suite {path}", suite, _SUITE_KEYS)
+    for key in ("datasets", "methods"):
+        if not suite.get(key):
+            raise UserError(f"suite {path}: it names no {key}.")
+    datasets = [_row(path, row, "dataset") for row in suite["datasets"]]
+    methods = [_row(path, row, "method") for row in suite["methods"]]
+    cells: dict[Path, Cell] = {}
+    for dataset, dataset_entry in datasets:
+        for method, method_entry in methods:
+            if _folder(dataset, dataset_entry) not in method.get("only", [_folder(dataset, dataset_entry)]):
+                continue
+            for seed in suite.get("seeds", [0]):
+                cell = Cell(
+                    path.stem,
+                    _folder(dataset, dataset_entry),
+                    _folder(method, method_entry),
+                    seed,
+                    method.get("variant", ""),
+                    _config(suite, dataset, dataset_entry, method, method_entry, seed),
+                )
+                if cell.path in cells:
+                    raise UserError(f"suite {path}: {cell.name} stands twice; give one of them a variant.")
+                cells[cell.path] = cell
+    return list(cells.values())
+
+
+def _folder(row: dict[str, Any], entry: catalogue.Entry) -> str:
+    """Folder of a row: its file's name and, after a hyphen, its variant."""
+    return f"{entry.folder}-{row['variant']}" if row.get("variant") else entry.folder
+
+
+def _row(path: Path, row: Any, kind: str) -> tuple[dict[str, Any], catalogue.Entry]:
+    row = {"name": row} if isinstance(row, str) else row
+    _check_keys(f"suite {path}: {kind}", row, _ROW_KEYS)
+    if "name" not in row:
+        raise UserError(f"suite {path}: a {kind} has no name: {row}.")
+    _check_keys(f"suite {path}: budget of {row['name']}", row.get("budget", {}), set(BUDGET))
+    return row, catalogue.method(row["name"]) if kind == "method" else catalogue.dataset(row["name"])
+
+
+def _config(
+    suite: dict[str, Any],
+    dataset: dict[str, Any],
+    dataset_entry: catalogue.Entry,
+    method: dict[str, Any],
+    method_entry: catalogue.Entry,
+    seed: int,
+) -> dict[str, Any]:
+    budget = {**suite.get("budget", {}), **dataset.get("budget", {}), **method.get("budget", {})}
+    return copy.deepcopy(
+        {
+            "seed_everything": seed,
+            "model": {"class_path": method_entry.class_path, "init_args": method.get("init_args", {})},
+            "data": {"class_path": dataset_entry.class_path, "init_args": {**dataset.get("init_args", {}), **budget}},
+            "trainer": {"precision": suite.get("precision", "32-true")},
+        }
+    )
+
+
+def _check_keys(where: str, found: Any, allowed: set[str]) -> None:
+    if not isinstance(found, dict):
+        raise UserError(f"{where}: expected keys {', '.join(sorted(allowed))}, found {found!r}.")
+    for key in found:
+        if key not in allowed:
+            raise UserError(f"{where}: {unknown('key', str(key), allowed)}")

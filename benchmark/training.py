@@ -1,0 +1,155 @@
+"""``unblend fit | validate | predict | evaluate``: LightningCLI with the suite's names."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import LightningArgumentParser
+
+import datamodules
+import methods
+from benchmark import catalogue, digests, records
+from benchmark.errors import UserError
+from benchmark.fit import resolved
+from benchmark.lightning_cli import UnblendCLI
+from benchmark.score import protocol_name, score_images
+
+
+class EvaluateCLI(UnblendCLI):
+    """``unblend evaluate``: a checkpoint, or a method that needs none, becomes one record."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights to score, as `fit` wrote them")
+        parser.add_argument("--out", type=str, default="runs/evaluate", help="folder of the record")
+
+
+def main(arguments: list[str]) -> None:
+    """Run one of the training commands.
+
+    Raises:
+        UserError: an unknown method or data set, a method that cannot run on the data, missing data.
+    """
+    arguments = [arguments[0], *full_names(arguments[1:])]
+    if "--model" not in arguments or "--data" not in arguments:
+        _import_all()  # so that short names in a configuration file, and lists of names, resolve
+    if arguments[0] == "evaluate":
+        evaluate(arguments[1:])
+    else:
+        UnblendCLI(args=arguments)
+
+
+def full_names(arguments: list[str]) -> list[str]:
+    """The arguments with ``--model LiGT`` as ``--model methods.ligt.LiGT``, and data likewise.
+
+    Raises:
+        UserError: an unknown name; the nearest ones are in the message.
+    """
+    found: list[str] = []
+    for argument in arguments:
+        option, given, value = argument.partition("=")
+        if given and option in ("--model", "--data"):
+            found += [option, value]
+        else:
+            found.append(argument)
+    for i in range(1, len(found)):
+        if found[i - 1] in ("--model", "--data") and not found[i].endswith((".yaml", ".yml")):
+            lookup = catalogue.method if found[i - 1] == "--model" else catalogue.dataset
+            found[i] = lookup(found[i]).class_path
+    return found
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Score a method on the test role and write the record.
+
+    Raises:
+        UserError: a trained method without a checkpoint, or a checkpoint that does not fit.
+    """
+    cli = EvaluateCLI(args=arguments, run=False)
+    method, data, config = cli.model, cli.datamodule, cli.config
+    checkpoint = Path(config["checkpoint"]) if config["checkpoint"] else None
+    if method.card.trains and checkpoint is None:
+        raise UserError(f"{method.card.title} is trained: give --checkpoint, for example runs/fit/best.ckpt.")
+    if checkpoint is not None:
+        _load(method, checkpoint)
+    folder = Path(config["out"])
+    scored = score_images(
+        method,
+        data,
+        seed=int(config["seed_everything"]),
+        folder=folder / "scoring",
+        accelerator=config["trainer"]["accelerator"],
+        devices=1 if config["trainer"]["devices"] == "auto" else config["trainer"]["devices"],
+        precision=config["trainer"]["precision"] or "32-true",
+    )
+    if scored is None:
+        return
+    rows, costs, origin = scored
+    weights = digests.of_file(checkpoint) if checkpoint else None
+    complete = resolved(cli)
+    data_digest = digests.write_data_digest(folder / "data.json", data.files())
+    module = type(method).__module__
+    fit_hash = digests.of_value([complete, weights, digests.of_source("benchmark.fit", module)])
+    record = records.Record(
+        suite="evaluate",
+        dataset=catalogue.dataset(complete["data"]["class_path"]).folder,
+        method=catalogue.method(complete["model"]["class_path"]).folder,
+        seed=int(config["seed_everything"]),
+        title=method.card.title,
+        variant="",
+        protocol=protocol_name(data),
+        fit_hash=fit_hash,
+        score_hash=digests.of_value([fit_hash, data_digest, digests.of_source("benchmark.score")]),
+        data_digest=data_digest,
+        checkpoint_sha256=weights,
+        spec=dict(data.spec),
+        config=complete,
+        training=_training(checkpoint),
+        cost=costs,
+        provenance=origin,
+        rows=rows,
+    )
+    path = folder / "records" / record.dataset / record.method / f"seed{record.seed}.json"
+    records.write(path, record)
+    for metric in records.METRICS:
+        print(f"{metric} {record.mean(metric):.4f}")
+    print(f"record: {path}")
+
+
+def _load(method: Any, checkpoint: Path) -> None:
+    try:
+        method.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    except FileNotFoundError as error:
+        raise UserError(f"no checkpoint {checkpoint}: `unblend fit` writes runs/fit/best.ckpt.") from error
+    except Exception as error:
+        what = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"checkpoint {checkpoint} does not fit {type(method).__name__}: {what}; "
+            "give the options it was trained with (--config of its folder)."
+        ) from error
+
+
+def _training(checkpoint: Path | None) -> dict[str, Any]:
+    """What a checkpoint says of its training; the time it took is not in it."""
+    training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
+    training["select_psnr"] = None
+    if checkpoint is not None:
+        held = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        training["optimizer_steps"] = held["global_step"]
+        for key, value in held.items():
+            if isinstance(value, dict) and "images_seen" in value:
+                training["images_seen"] = value["images_seen"]
+    return training
+
+
+def _import_all() -> None:
+    broken = methods.discover()
+    for module in pkgutil.iter_modules(datamodules.__path__, "datamodules."):
+        importlib.import_module(module.name)
+    for name, error in broken.items():
+        print(f"unblend: warning: {name} cannot be imported: {error}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Pairs in: layers, the image-formation models that blend them, and the roles they play."""

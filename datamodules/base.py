@@ -1,0 +1,241 @@
+"""What every data set is: a LightningDataModule that plays three roles that never mix.
+
+*train* is a stream: sample k of a run (k = images seen so far) is drawn from a generator seeded by
+(seed, role, k), so that neither workers, ranks nor an interruption change what is learnt from.
+*select* chooses the checkpoint. *test* is scored once, and is the same for every seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from datamodules.mixing import Mixing
+from datamodules.types import LayerBatch, LayerSpec, Role, UnmixedBatch, UserError
+
+EVALUATION_SEED = 0
+"""Seeds the select and test roles, whatever the run's own seed: every run is judged on the same images."""
+
+
+def sample_generator(seed: int, role: Role, k: int) -> torch.Generator:
+    """The generator of one sample; samples are independent and need no predecessor."""
+    digest = hashlib.blake2b(f"{seed}/{role}/{k}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def missing_data(dataset: str, folder: Path, layout: str, origin: str) -> NoReturn:
+    """Say that a data set is not on disk, what it should look like and where it comes from.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(
+        f"{dataset}: no data in {folder}. Expected {layout}. Get it from {origin}, "
+        "then set UNBLEND_DATA (or --data.root) to the folder that holds it."
+    )
+
+
+class RankSampler(Sampler[int]):
+    """The one sampler of all runs: of samples ``start`` … ``stop`` − 1, rank r of W takes those with k ≡ r (mod W).
+
+    It neither shuffles nor pads. Its length is that of the whole run, also where it starts in the
+    middle: a resumed loop counts from the beginning.
+
+    Args:
+        stop: number of samples in all.
+        rank: this process.
+        world: number of processes.
+        start: samples that all processes together have seen already.
+    """
+
+    def __init__(self, stop: int, rank: int = 0, world: int = 1, start: int = 0) -> None:
+        self.stop, self.rank, self.world, self.start = stop, rank, world, start
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.start + (self.rank - self.start) % self.world
+        return iter(range(first, self.stop, self.world))
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self.stop, self.world))
+
+
+class _Samples(Dataset[UnmixedBatch]):
+    """A role of a datamodule, sample by sample."""
+
+    def __init__(self, data: LayerDataModule, role: Role) -> None:
+        self.data, self.role = data, role
+
+    def __getitem__(self, k: int) -> UnmixedBatch:
+        data, role = self.data, self.role
+        generator = sample_generator(data.seed if role == "train" else EVALUATION_SEED, role, k)
+        layers, name = data.draw_layers(role, k, generator)
+        parameters = data.mixing.draw(generator, layers.shape)
+        mask = torch.ones(1, *layers.shape[-2:], dtype=torch.bool)
+        return UnmixedBatch(layers, parameters, mask, name)  # type: ignore[arg-type]  # one name; collation lists them
+
+
+class LayerDataModule(LightningDataModule, ABC):
+    """Base of all data sets.
+
+    A subclass passes its image-formation model to ``super().__init__`` and implements ``spec``,
+    ``files``, ``open``, ``count`` and ``draw_layers``.
+
+    Args:
+        mixing: image-formation model.
+        images: training images of one run (the budget); rounded down to whole batches.
+        batch_size: images per optimiser step over all processes together.
+        selections: how many times, evenly spread over the run, the select role is consulted.
+        test_images: score only so many test images; default all.
+        seed: seeds the training stream; the run's own seed on the command line.
+        root: folder that holds the data sets on disk; default ``$UNBLEND_DATA``.
+        num_workers: processes that prepare samples; the samples do not depend on it.
+
+    Raises:
+        UserError: a budget below one batch, or a number below 1.
+    """
+
+    def __init__(
+        self,
+        mixing: Mixing,
+        images: int = 20_000,
+        batch_size: int = 32,
+        selections: int = 10,
+        test_images: int | None = None,
+        seed: int = 0,
+        root: str | None = None,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        if images < batch_size or batch_size < 1 or selections < 1 or (test_images is not None and test_images < 1):
+            raise UserError(
+                f"images {images}, batch_size {batch_size}, selections {selections}, test_images {test_images}: "
+                "all must be at least 1, and images at least one batch."
+            )
+        self.mixing = mixing
+        self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
+        self.test_images = test_images
+        self.root = Path(root or os.environ.get("UNBLEND_DATA") or "data").expanduser()
+        steps = images // batch_size
+        self.select_every = max(1, steps // selections)
+        """Optimiser steps from one look at the select role to the next."""
+        self.images = batch_size * self.select_every * (steps // self.select_every)
+        self._resumed_at = 0
+
+    equal_sizes: bool = True
+    """Whether all images of a role have one size; otherwise they are judged one at a time."""
+
+    # What a data set must say of itself ---------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def spec(self) -> LayerSpec:
+        """What a method may know of the data; needs no data on disk."""
+
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """Every file that the samples are made of; their contents are the data's digest."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Read what ``draw_layers`` needs; called once per process, may be called again.
+
+        Raises:
+            UserError: data are missing or corrupt.
+        """
+
+    @abstractmethod
+    def count(self, role: Role) -> int:
+        """Images in the select or test role."""
+
+    @abstractmethod
+    def draw_layers(self, role: Role, k: int, generator: torch.Generator) -> tuple[Tensor, str]:
+        """Layers of sample k.
+
+        Returns:
+            (K, C, H, W) float32 in [0, 1], and a name that is unique within the role.
+        """
+
+    # What follows is the same for all -----------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        self.open()
+
+    def train_dataloader(self) -> DataLoader[UnmixedBatch]:
+        rank, world = self._place()
+        if self.batch_size % world:
+            raise UserError(
+                f"batch_size {self.batch_size} cannot be shared evenly by {world} processes: "
+                f"use a multiple of {world}, or fewer devices."
+            )
+        sampler = RankSampler(self.images, rank, world, start=self._resumed_at)
+        return self._loader("train", sampler, self.batch_size // world, _collate)
+
+    def val_dataloader(self) -> DataLoader[LayerBatch]:
+        rank, world = self._place()
+        # The same number on every rank: a validation pass synchronises buffers at each batch.
+        return self._evaluation_loader("select", self.count("select") // world * world, rank, world)
+
+    def test_dataloader(self) -> DataLoader[LayerBatch]:
+        rank, world = self._place()
+        return self._evaluation_loader("test", self.test_count, rank, world)
+
+    predict_dataloader = test_dataloader
+
+    @property
+    def test_count(self) -> int:
+        """Images that are scored."""
+        return min(self.count("test"), self.test_images or self.count("test"))
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return self._mix(batch) if isinstance(batch, UnmixedBatch) else batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Images seen, so that a resumed run goes on with the next one."""
+        trainer = self.trainer
+        if trainer is None:
+            return {"images_seen": self._resumed_at}
+        return {"images_seen": trainer.fit_loop.epoch_loop.batch_progress.total.processed * self.batch_size}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self._resumed_at = state_dict["images_seen"]
+
+    def _place(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+
+    def _evaluation_loader(self, role: Role, count: int, rank: int, world: int) -> DataLoader[Any]:
+        batch_size = 16 if self.equal_sizes else 1
+        return self._loader(role, RankSampler(count, rank, world), batch_size, self._collate_mixed)
+
+    def _loader(self, role: Role, sampler: RankSampler, batch_size: int, collate: Any) -> DataLoader[Any]:
+        return DataLoader(
+            _Samples(self, role),
+            batch_size=batch_size,
+            sampler=sampler,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _collate_mixed(self, items: list[UnmixedBatch]) -> LayerBatch:
+        return self._mix(_collate(items))
+
+    def _mix(self, batch: UnmixedBatch) -> LayerBatch:
+        mixture = self.mixing.forward(batch.layers, batch.parameters)
+        return LayerBatch(mixture, batch.layers, batch.mask, batch.ids)
+
+
+def _collate(items: list[UnmixedBatch]) -> UnmixedBatch:
+    layers, parameters, mask, ids = zip(*items, strict=True)
+    return UnmixedBatch(
+        torch.stack(layers), default_collate(list(parameters)), torch.stack(mask), list(ids)
+    )

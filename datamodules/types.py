@@ -1,0 +1,73 @@
+"""The types that data, methods and scoring share."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypedDict
+
+from torch import Tensor
+
+from datamodules.errors import UserError
+
+Role = Literal["train", "select", "test"]
+__all__ = ["ROLES", "LayerBatch", "LayerSpec", "Role", "UnmixedBatch", "UserError"]
+
+ROLES: tuple[Role, ...] = ("train", "select", "test")
+
+
+class LayerSpec(TypedDict):
+    """What a method may know of the data it separates; plain values only, so that a checkpoint
+    that holds one loads with ``weights_only=True``.
+
+    Attributes:
+        layers: names of the layers in training, in the order of ``LayerBatch.layers``.
+        scored: the prefix of ``layers`` that has a truth in the test set.
+        ordered: whether the order of the layers has a meaning (False: any permutation is right).
+        channels: colour channels of mixture and layers.
+        scale: how many times larger a layer is than the mixture, along each side.
+        mixing: name of the image-formation model.
+        protocol: name of the scoring protocol.
+        citation: where the data come from.
+        licence: under which terms.
+    """
+
+    layers: list[str]
+    scored: list[str]
+    ordered: bool
+    channels: int
+    scale: int
+    mixing: str
+    protocol: str
+    citation: str
+    licence: str
+
+
+class LayerBatch(NamedTuple):
+    """Mixtures and the layers that were blended into them.
+
+    Attributes:
+        mixture: (B, C, h, w) float32, finite, nominally in [0, 1]; a sum or sensor noise may leave it.
+        layers: (B, K, C, H, W) float32 in [0, 1]; H = scale · h.
+        mask: (B, 1, H, W) bool, True where scored.
+        ids: B names, unique within a role.
+    """
+
+    mixture: Tensor
+    layers: Tensor
+    mask: Tensor
+    ids: list[str]
+
+
+class UnmixedBatch(NamedTuple):
+    """Layers with the parameters of their mixing, before they are blended (on the device, in training).
+
+    Attributes:
+        layers: (B, K, C, H, W) float32 in [0, 1].
+        parameters: what ``Mixing.draw`` gave, each with a leading B.
+        mask: (B, 1, H, W) bool.
+        ids: B names.
+    """
+
+    layers: Tensor
+    parameters: dict[str, Tensor]
+    mask: Tensor
+    ids: list[str]

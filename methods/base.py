@@ -1,0 +1,128 @@
+"""What every method is: a LightningModule with a card, that turns a mixture into layers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from torch import Tensor
+
+from datamodules.types import LayerBatch, LayerSpec
+from methods.losses.permutation import best_assignment, pairwise
+
+Supervision = Literal["none", "single-image", "unpaired", "paired"]
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """What a method is and what it can be asked for.
+
+    Attributes:
+        title: the name in tables.
+        paper: citation of the source.
+        year: of the publication.
+        supervision: ``none`` needs no data at all, ``single-image`` optimises on the image itself,
+            ``unpaired`` and ``paired`` train.
+        layers: numbers of layers it can predict; empty for any.
+        channels: numbers of channels it accepts; empty for any.
+        scales: scale factors between mixture and layers that it accepts; empty for any.
+        ordered_only: True where the method tells its layers apart by what they are.
+    """
+
+    title: str
+    paper: str
+    year: int
+    supervision: Supervision
+    layers: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    scales: tuple[int, ...] = ()
+    ordered_only: bool = False
+
+    @property
+    def trains(self) -> bool:
+        """Whether the method has a training phase."""
+        return self.supervision in ("paired", "unpaired")
+
+    def accepts(self, spec: LayerSpec) -> str | None:
+        """None where the method can run on such data, else the reason why not."""
+        asked = {"layers": len(spec["layers"]), "channels": spec["channels"], "scales": spec["scale"]}
+        for what, value in asked.items():
+            allowed = getattr(self, what)
+            if allowed and value not in allowed:
+                numbers = " or ".join(map(str, allowed))
+                return f"{self.title} takes {numbers} {what}, the data have {value}"
+        if self.ordered_only and not spec["ordered"]:
+            return f"{self.title} needs layers with an order, the data's have none"
+        return None
+
+
+class SeparationMethod(LightningModule, ABC):
+    """Base of all methods.
+
+    A subclass sets ``card``, implements ``separate`` and, where it trains, ``training_step`` and
+    ``configure_optimizers``. It takes an optional constructor argument ``spec``, which the command
+    line fills in from the data. It never scores itself.
+
+    Attributes:
+        card: what the method is.
+        multiple: ``separate`` is only given mixtures whose sides are multiples of this; calling
+            the method pads and crops, so callers may use any size.
+        scale: how many times larger the layers are than the mixture, along each side.
+    """
+
+    card: ClassVar[MethodCard]
+    multiple: int = 1
+    scale: int = 1
+
+    @abstractmethod
+    def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
+        """Split mixtures into layers.
+
+        Args:
+            mixture: (B, C, h, w) float32, sides multiples of ``multiple``.
+            seeds: one per image; all randomness of an image comes from its own seed.
+
+        Returns:
+            (B, K', C, scale·h, scale·w), the first K' layers of the data's spec, nominally in [0, 1].
+        """
+
+    def forward(self, mixture: Tensor, seeds: list[int] | None = None) -> Tensor:
+        """Split mixtures of any size into float32 layers.
+
+        Args:
+            mixture: (B, C, h, w) float32.
+            seeds: one per image; default 0 for each.
+
+        Returns:
+            (B, K', C, scale·h, scale·w) float32.
+        """
+        height, width = mixture.shape[-2:]
+        below, right = -height % self.multiple, -width % self.multiple
+        padded = F.pad(mixture, (0, right, 0, below), mode="replicate") if below or right else mixture
+        layers = self.separate(padded, seeds if seeds is not None else [0] * len(mixture))
+        return layers[..., : height * self.scale, : width * self.scale].float()
+
+    def configure_optimizers(self) -> Any:
+        """Adam with the learning rate ``self.hparams.lr``; a method with other needs overrides it."""
+        return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+
+    def validation_step(self, batch: LayerBatch, batch_idx: int) -> None:
+        """Log ``select/psnr``: what the checkpoint is chosen by, on the select role.
+
+        This is not a score: scores come from the benchmark, on the test role.
+        """
+        estimates = self(batch.mixture)
+        truth = batch.layers[:, : estimates.shape[1]].float()
+        cost = pairwise(estimates.clamp(0, 1), truth, _squared_error)
+        ordered = bool(self.hparams["spec"] and self.hparams["spec"]["ordered"])
+        error = cost.diagonal(dim1=1, dim2=2).mean(1) if ordered else best_assignment(cost)[1]
+        psnr = -10 * error.clamp_min(1e-10).log10()
+        self.log("select/psnr", psnr.mean(), batch_size=len(psnr), sync_dist=True, prog_bar=True)
+
+
+def _squared_error(estimate: Tensor, truth: Tensor) -> Tensor:
+    return (estimate - truth) ** 2

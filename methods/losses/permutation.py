@@ -1,0 +1,64 @@
+"""Layers without an order: one assignment per image.
+
+Source: permutation-invariant training, Yu et al., ICASSP 2017, Sec. 3; here per image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+
+import torch
+from torch import Tensor
+
+
+def pairwise(estimates: Tensor, layers: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Mean distance of every estimate to every layer.
+
+    Args:
+        estimates: (B, K, C, H, W).
+        layers: (B, K, C, H, W).
+        distance: elementwise, of two broadcastable tensors.
+
+    Returns:
+        (B, K, K); entry [b, i, j] compares estimate i with layer j.
+    """
+    return distance(estimates.unsqueeze(2), layers.unsqueeze(1)).mean(dim=(3, 4, 5))
+
+
+def best_assignment(cost: Tensor) -> tuple[Tensor, Tensor]:
+    """The permutation of the estimates with the least mean cost, one for each image.
+
+    Args:
+        cost: (B, K, K), entry [b, i, j] the cost of taking estimate i for layer j.
+
+    Returns:
+        order: (B, K) long; layer j of image b is estimate ``order[b, j]``. The first permutation
+            in lexicographic order wins a tie, so equal estimates keep their places.
+        mean_cost: (B,), the mean over the layers under that order; differentiable.
+    """
+    layers = cost.shape[-1]
+    orders = torch.tensor(list(permutations(range(layers))), device=cost.device)
+    columns = torch.arange(layers, device=cost.device)
+    totals = cost[:, orders, columns].mean(dim=-1)
+    best = totals.argmin(dim=1)
+    return orders[best], totals.gather(1, best.unsqueeze(1)).squeeze(1)
+
+
+def separation_loss(
+    estimates: Tensor, layers: Tensor, distance: Callable[[Tensor, Tensor], Tensor], *, permutation_invariant: bool
+) -> Tensor:
+    """Mean over images of the distance between estimates and layers.
+
+    Args:
+        estimates: (B, K, C, H, W).
+        layers: (B, K, C, H, W).
+        distance: elementwise, for example ``functools.partial(F.huber_loss, reduction="none")``.
+        permutation_invariant: take for each image the assignment with the least distance.
+
+    Returns:
+        Scalar.
+    """
+    if not permutation_invariant:
+        return distance(estimates, layers).mean()
+    return best_assignment(pairwise(estimates, layers, distance))[1].mean()

@@ -1,0 +1,1 @@
+"""Torch modules that more than one method builds on."""
