@@ -125,13 +125,10 @@ def bench(suite: str, runs: Path, executor: LocalExecutor, execution: dict[str, 
     failed = [place for place in cells if states[place][0] == "failed"]
     for place in cells:
         if states[place][0] == "skipped":
-            console.print(f"skipped {place.cell.name}: {states[place][1]}", highlight=False, markup=False)
+            console.print(f"skipped {place.cell.name}: {states[place][1]}", highlight=False, markup=False, soft_wrap=True)
     for place in failed:
-        console.print(f"failed  {place.cell.name}: {states[place][1]}", highlight=False, markup=False)
-        log = place.directory / "log.txt"
-        if log.is_file():
-            console.print(*log.read_text().splitlines()[-LOG_LINES:], sep="\n  ", style="dim", highlight=False, markup=False)
-            console.print(f"  whole log: {log}", highlight=False, markup=False)
+        console.print(f"failed  {place.cell.name}: {states[place][1]}", highlight=False, markup=False, soft_wrap=True)
+        _show_log(place, console)
     folder = runs / cells[0].cell.suite
     valid = [records.read(place.record) for place in cells if states[place][0] == "finished"]
     if valid:
@@ -139,6 +136,15 @@ def bench(suite: str, runs: Path, executor: LocalExecutor, execution: dict[str, 
         leaderboard.show(valid, console)
         console.print(f"records and leaderboard: {folder}", highlight=False)
     return not failed
+
+
+def _show_log(place: Place, console: Console) -> None:
+    """The end of a failed cell's log, unless its one line says all that a person needs."""
+    failure, log = read_json(place.directory / "failure.json"), place.directory / "log.txt"
+    if log.is_file() and not (failure and failure["mendable"]):
+        for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
+            console.print(f"  {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"  log: {log}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _valid_state(place: Place) -> tuple[str, str]:

@@ -5,6 +5,7 @@ Its output goes to ``log.txt`` in the folder; a failure leaves ``failure.json`` 
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -30,18 +31,16 @@ def run(half: str, directory: Path) -> None:
         # Imported here, so that a broken file is a failure of this cell with a traceback in its log.
         import torch
 
-        from benchmark.fit import fit
-        from benchmark.score import score
-
         torch.set_num_threads(job["execution"]["threads"])
         # Lightning's advice on workers and GPUs would bury what matters in the log.
         warnings.filterwarnings("ignore", module="lightning")
-        {"fit": fit, "score": score}[half](directory)
+        getattr(importlib.import_module(f"benchmark.{half}"), half)(directory)
     except Exception as error:
         text = " ".join(str(error).split())
         failure = {
             "half": half,
             "fit_hash": job["fit_hash"],
+            "mendable": isinstance(error, UserError),
             "error": text if isinstance(error, UserError) else f"{type(error).__name__}: {text}",
             "traceback": traceback.format_exc(),
             "config": job["config"],

@@ -98,7 +98,7 @@ def fit(directory: Path) -> None:
 
 def resolved(cli: UnblendCLI) -> dict[str, Any]:
     """The complete configuration, defaults included, without the parts that say where it was run."""
-    config = yaml.safe_load(cli.parser.dump(cli.config, skip_link_targets=False))
+    config = yaml.safe_load(cli.parser.dump(cli.config, skip_link_targets=False, skip_none=False))
     data = config["data"]
     for where in ("root", "num_workers"):
         data["init_args"].pop(where, None)

@@ -35,7 +35,7 @@ class Scoring(LightningModule):
             estimates[:, : truth.shape[1]],
             truth,
             batch.mask,
-            protocol=self.spec["protocol"],
+            protocol_name=self.spec["protocol"],
             ordered=self.spec["ordered"],
         )
         return [{"id": name, **row} for name, row in zip(batch.ids, scores, strict=True)]

@@ -1,0 +1,185 @@
+"""Metrics against independent implementations, on photographs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from benchmark import metrics
+from benchmark.speed.lmse import lmse_loop
+from datamodules.types import UserError
+from skimage import color, data, metrics as oracle
+from torch import Tensor
+
+PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee, "camera": data.camera}
+
+
+def photograph(name: str, size: tuple[int, int]) -> Tensor:
+    """(1, C, H, W) in [0, 1], cropped to an odd size."""
+    image = np.atleast_3d(PHOTOGRAPHS[name]())[100 : 100 + size[0], 120 : 120 + size[1]]
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255
+
+
+def spoil(image: Tensor, seed: int = 0) -> Tensor:
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+    return (0.8 * image + 0.1 * image.roll(3, -1) + 0.05 * noise).clamp(0, 1)
+
+
+def channels_last(image: Tensor) -> np.ndarray:
+    return image[0].permute(1, 2, 0).double().numpy()
+
+
+@pytest.fixture(params=list(PHOTOGRAPHS))
+def pair(request: pytest.FixtureRequest) -> tuple[Tensor, Tensor]:
+    truth = photograph(request.param, (123, 161))
+    return spoil(truth), truth
+
+
+def test_psnr_equals_scikit_image(pair: tuple[Tensor, Tensor]) -> None:
+    estimate, truth = pair
+    expected = oracle.peak_signal_noise_ratio(channels_last(truth), channels_last(estimate), data_range=1)
+    assert float(metrics.psnr(estimate, truth)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_psnr_per_channel_is_the_mean_over_channels(pair: tuple[Tensor, Tensor]) -> None:
+    estimate, truth = pair
+    expected = np.mean(
+        [
+            oracle.peak_signal_noise_ratio(t, e, data_range=1)
+            for e, t in zip(estimate[0].double().numpy(), truth[0].double().numpy(), strict=True)
+        ]
+    )
+    assert float(metrics.psnr_per_channel(estimate, truth)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_gaussian_ssim_equals_scikit_image(pair: tuple[Tensor, Tensor]) -> None:
+    estimate, truth = pair
+    expected = oracle.structural_similarity(
+        channels_last(truth), channels_last(estimate), data_range=1, channel_axis=2,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+    )  # fmt: skip
+    assert float(metrics.ssim(estimate, truth)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_uniform_ssim_equals_scikit_image(pair: tuple[Tensor, Tensor]) -> None:
+    estimate, truth = pair
+    expected = oracle.structural_similarity(channels_last(truth), channels_last(estimate), data_range=1, channel_axis=2)
+    assert float(metrics.ssim(estimate, truth, "uniform")) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera"])
+@pytest.mark.parametrize("size", [(8, 8), (13, 27), (39, 61), (40, 40), (57, 83), (101, 64)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_lmse_equals_a_loop_over_windows(name: str, size: tuple[int, int], masked: bool) -> None:
+    truth = photograph(name, size)
+    estimate = spoil(truth)
+    estimate[..., : size[0] // 3, :] = 0  # windows whose estimate has no energy
+    mask = torch.rand(1, 1, *size, generator=torch.Generator().manual_seed(1)) < 0.7 if masked else None
+    expected = lmse_loop(estimate[0], truth[0], None if mask is None else mask[0])
+    assert float(metrics.lmse(estimate, truth, mask)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_lmse_of_nothing() -> None:
+    nothing, something = torch.zeros(1, 1, 40, 40), torch.full((1, 1, 40, 40), 0.5)
+    assert float(metrics.lmse(nothing, nothing)) == 0
+    assert float(metrics.lmse(something, nothing)) == 1
+    assert float(metrics.lmse(nothing, something)) == 1
+    assert float(metrics.lmse(0.3 * something, something)) == pytest.approx(0, abs=1e-7)
+
+
+def test_masked_error_ignores_what_is_not_scored() -> None:
+    truth = photograph("coffee", (30, 30))
+    estimate, mask = truth.clone(), torch.ones(1, 1, 30, 30, dtype=torch.bool)
+    estimate[..., :10] = 1 - estimate[..., :10]
+    mask[..., :10] = False
+    assert float(metrics.mse(estimate, truth, mask)) == 0
+    assert float(metrics.psnr(estimate, truth, mask)) == 100
+    mask[..., 9] = True
+    expected = ((estimate - truth)[..., 9:] ** 2).double().mean()
+    assert float(metrics.mse(estimate, truth, mask)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_perfect_image_is_capped() -> None:
+    truth = photograph("astronaut", (40, 40))
+    assert float(metrics.psnr(truth, truth)) == metrics.PSNR_CAP
+    assert float(metrics.ssim(truth, truth)) == pytest.approx(1)
+    assert float(metrics.lmse(truth, truth)) == pytest.approx(0, abs=1e-7)
+
+
+def test_luma_equals_scikit_image() -> None:
+    image = photograph("astronaut", (33, 35))
+    expected = color.rgb2ycbcr(channels_last(image))[..., 0] / 255
+    assert np.allclose(metrics.luma_bt601(image)[0, 0].numpy(), expected, atol=1e-5)
+
+
+def test_one_value_per_image_whatever_the_batch() -> None:
+    truth = torch.cat([photograph(name, (45, 50)) for name in ("astronaut", "chelsea", "coffee")])
+    estimate = spoil(truth)
+    for metric in (metrics.psnr, metrics.psnr_per_channel, metrics.ssim, metrics.lmse, metrics.mse):
+        together = metric(estimate, truth)
+        assert together.shape == (3,)
+        assert together.dtype == torch.float32
+        alone = torch.cat([metric(estimate[i : i + 1], truth[i : i + 1]) for i in range(3)])
+        assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_autocast_changes_nothing() -> None:
+    truth = photograph("chelsea", (45, 50))[:, None].expand(-1, 2, -1, -1, -1)
+    estimate, mask = spoil(truth), torch.ones(1, 1, 45, 50, dtype=torch.bool)
+    plain = metrics.score(estimate, truth, mask, protocol_name="rgb", ordered=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert metrics.score(estimate, truth, mask, protocol_name="rgb", ordered=True) == plain
+    half = metrics.score(estimate.bfloat16(), truth, mask, protocol_name="rgb", ordered=True)
+    again = metrics.score(estimate.bfloat16().float(), truth, mask, protocol_name="rgb", ordered=True)
+    assert half == again
+
+
+def test_one_assignment_serves_all_metrics() -> None:
+    layers = torch.stack([photograph(name, (45, 50))[0] for name in ("astronaut", "chelsea", "coffee")])[None]
+    estimates = spoil(layers)
+    mask = torch.ones(1, 1, 45, 50, dtype=torch.bool)
+    straight = metrics.score(estimates, layers, mask, protocol_name="rgb", ordered=True)[0]
+    shuffled = metrics.score(estimates[:, [2, 0, 1]], layers, mask, protocol_name="rgb", ordered=False)[0]
+    assert shuffled.pop("assignment") == [1, 2, 0]
+    assert straight.pop("assignment") == [0, 1, 2]
+    assert shuffled == straight
+    wrong = metrics.score(estimates[:, [2, 0, 1]], layers, mask, protocol_name="rgb", ordered=True)[0]
+    assert max(wrong["psnr"]) < min(straight["psnr"])
+
+
+def test_estimates_are_clipped_as_saving_would() -> None:
+    layers = photograph("coffee", (45, 50))[:, None].expand(-1, 2, -1, -1, -1)
+    mask = torch.ones(1, 1, 45, 50, dtype=torch.bool)
+    outside = layers + torch.where(layers > 0.5, 2.0, -2.0)
+    rows = metrics.score(outside, layers, mask, protocol_name="y", ordered=True)
+    assert rows == metrics.score(outside.clamp(0, 1), layers, mask, protocol_name="y", ordered=True)
+
+
+def test_fewer_estimates_than_layers_are_the_first_ones() -> None:
+    layers = torch.stack([photograph(name, (45, 50))[0] for name in ("astronaut", "chelsea")])[None]
+    mask = torch.ones(1, 1, 45, 50, dtype=torch.bool)
+    row = metrics.score(layers[:, :1], layers, mask, protocol_name="rgb", ordered=True)[0]
+    assert row["psnr"] == [100.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.ssim(torch.zeros(1, 1, 10, 30), torch.zeros(1, 1, 10, 30)), "at least 11×11"),
+        (lambda: metrics.lmse(torch.zeros(1, 1, 7, 30), torch.zeros(1, 1, 7, 30)), "at least 8×8"),
+        (lambda: metrics.mse(torch.zeros(1, 1, 9, 9), torch.zeros(1, 3, 9, 9)), "1×1×9×9 and truth 1×3×9×9"),
+        (lambda: metrics.psnr(*[torch.zeros(1, 1, 9, 9)] * 2, torch.zeros(1, 1, 9, 9, dtype=torch.bool)), "no True"),
+        (lambda: metrics.protocol("rbg"), "unknown protocol 'rbg'"),
+        (lambda: scored(torch.full((1, 2, 1, 20, 20), float("nan"))), "800 of 800 values that are not finite"),
+        (lambda: scored(torch.zeros(1, 2, 1, 10, 20)), "the truth has 1×2×1×20×20"),
+        (lambda: scored(torch.zeros(1, 1, 1, 20, 20)), "one estimate each: 2, not 1"),
+    ],
+)
+def test_what_cannot_be_scored_is_said(call: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        call()  # type: ignore[operator]
+
+
+def scored(estimates: Tensor) -> object:
+    mask = torch.ones(1, 1, 20, 20, dtype=torch.bool)
+    return metrics.score(estimates, torch.rand(1, 2, 1, 20, 20), mask, protocol_name="rgb", ordered=False)

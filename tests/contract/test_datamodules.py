@@ -1,0 +1,108 @@
+"""What every data set promises; none is named here. All run on their embedded data."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+from benchmark import catalogue
+from datamodules.base import LayerDataModule
+from datamodules.types import LayerBatch, UnmixedBatch
+from torch.utils.data import DataLoader
+
+ENTRIES = list(catalogue.datasets().values())
+
+
+@pytest.fixture(scope="module", params=ENTRIES, ids=lambda entry: entry.name)
+def make(request: pytest.FixtureRequest) -> type[LayerDataModule]:
+    module, _, name = request.param.class_path.rpartition(".")
+    found: type[LayerDataModule] = getattr(importlib.import_module(module), name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(make: type[LayerDataModule]) -> LayerDataModule:
+    made = make(images=16, batch_size=8, selections=1)  # type: ignore[call-arg]
+    made.setup()
+    return made
+
+
+def loaders(data: LayerDataModule) -> dict[str, DataLoader[LayerBatch]]:
+    return {"select": data.val_dataloader(), "test": data.test_dataloader()}
+
+
+def check(batch: LayerBatch, data: LayerDataModule) -> None:
+    spec = data.spec
+    count, layers, channels, height, width = batch.layers.shape
+    assert layers == len(spec["layers"])
+    assert channels == spec["channels"]
+    assert batch.mixture.shape == (count, channels, height // spec["scale"], width // spec["scale"])
+    assert batch.mask.shape == (count, 1, height, width)
+    assert batch.mask.dtype == torch.bool
+    assert batch.mixture.dtype == batch.layers.dtype == torch.float32
+    assert torch.isfinite(batch.mixture).all()
+    assert float(batch.layers.min()) >= 0
+    assert float(batch.layers.max()) <= 1
+    assert len(batch.ids) == count
+
+
+def test_spec_holds_plain_values_and_a_prefix_of_the_layers(data: LayerDataModule) -> None:
+    spec = data.spec
+    assert all(type(value) in (str, int, bool, list) for value in spec.values())
+    assert spec["layers"][: len(spec["scored"])] == spec["scored"]
+    assert len(set(spec["layers"])) == len(spec["layers"]) >= 2
+    assert spec["citation"]
+    assert spec["licence"]
+
+
+def test_spec_needs_no_data(make: type[LayerDataModule]) -> None:
+    assert make().spec["layers"]  # type: ignore[call-arg]
+
+
+def test_training_yields_layers_that_mix_on_the_device(data: LayerDataModule) -> None:
+    batch = next(iter(data.train_dataloader()))
+    assert isinstance(batch, UnmixedBatch)
+    mixed = data.on_after_batch_transfer(batch, 0)
+    check(mixed, data)
+    assert torch.equal(data.on_after_batch_transfer(mixed, 0).mixture, mixed.mixture)
+
+
+@pytest.mark.parametrize("role", ["select", "test"])
+def test_evaluation_yields_whole_batches_with_unique_ids(data: LayerDataModule, role: str) -> None:
+    names = []
+    for batch in loaders(data)[role]:
+        check(batch, data)
+        names += batch.ids
+    assert len(names) == len(set(names)) == data.count(role)  # type: ignore[arg-type]
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize("role", ["select", "test"])
+def test_evaluation_is_the_same_each_time(data: LayerDataModule, make: type[LayerDataModule], role: str) -> None:
+    other = make(images=16, batch_size=4, seed=9, num_workers=1)  # type: ignore[call-arg]
+    other.setup()
+    for one, two in zip(loaders(data)[role], loaders(other)[role], strict=True):
+        assert one.ids == two.ids
+        assert torch.equal(one.mixture, two.mixture)
+        assert torch.equal(one.layers, two.layers)
+
+
+def test_test_images_limits_what_is_scored(make: type[LayerDataModule]) -> None:
+    few = make(test_images=3)  # type: ignore[call-arg]
+    few.setup()
+    assert [name for batch in few.test_dataloader() for name in batch.ids] == sorted(
+        name for batch in few.test_dataloader() for name in batch.ids
+    )
+    assert sum(len(batch.ids) for batch in few.test_dataloader()) == few.test_count == 3
+
+
+def test_the_files_that_data_come_from_exist(data: LayerDataModule) -> None:
+    assert all(path.is_file() for path in data.files())
+
+
+def test_different_samples_differ(data: LayerDataModule) -> None:
+    mixtures = [data.on_after_batch_transfer(batch, 0).mixture for batch in data.train_dataloader()]
+    flat = torch.cat(mixtures).flatten(1)
+    distances = torch.cdist(flat, flat) + torch.eye(len(flat)) * 1e6
+    assert float(distances.min()) > 1e-3
