@@ -12,7 +12,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from datamodules.types import LayerBatch, LayerSpec
-from methods.losses.permutation import best_assignment, pairwise
+from methods.losses.permutation import best_assignment, pairwise, squared
 
 Supervision = Literal["none", "single-image", "unpaired", "paired"]
 
@@ -107,8 +107,17 @@ class SeparationMethod(LightningModule, ABC):
         return layers[..., : height * self.scale, : width * self.scale].float()
 
     def configure_optimizers(self) -> Any:
-        """Adam with the learning rate ``self.hparams.lr``; a method with other needs overrides it."""
-        return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+        """Adam with the learning rate ``lr``; with the option ``cosine`` it falls to zero over the run."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+        if not self.hparams.get("cosine"):
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def predict_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
+        """Layers of a batch, for ``unblend predict``; scoring calls the method itself."""
+        return self(batch.mixture)
 
     def validation_step(self, batch: LayerBatch, batch_idx: int) -> None:
         """Log ``select/psnr``: what the checkpoint is chosen by, on the select role.
@@ -117,12 +126,9 @@ class SeparationMethod(LightningModule, ABC):
         """
         estimates = self(batch.mixture)
         truth = batch.layers[:, : estimates.shape[1]].float()
-        cost = pairwise(estimates.clamp(0, 1), truth, _squared_error)
+        cost = pairwise(estimates.clamp(0, 1), truth, squared)
         ordered = bool(self.hparams["spec"] and self.hparams["spec"]["ordered"])
         error = cost.diagonal(dim1=1, dim2=2).mean(1) if ordered else best_assignment(cost)[1]
         psnr = -10 * error.clamp_min(1e-10).log10()
         self.log("select/psnr", psnr.mean(), batch_size=len(psnr), sync_dist=True, prog_bar=True)
 
-
-def _squared_error(estimate: Tensor, truth: Tensor) -> Tensor:
-    return (estimate - truth) ** 2

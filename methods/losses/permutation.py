@@ -12,6 +12,22 @@ import torch
 from torch import Tensor
 
 
+def squared(estimate: Tensor, truth: Tensor) -> Tensor:
+    """(x̂ − x)², elementwise; the shapes broadcast."""
+    return (estimate - truth) ** 2
+
+
+def absolute(estimate: Tensor, truth: Tensor) -> Tensor:
+    """|x̂ − x|, elementwise; the shapes broadcast."""
+    return (estimate - truth).abs()
+
+
+def huber(estimate: Tensor, truth: Tensor, delta: float = 1.0) -> Tensor:
+    """½ d² where d = |x̂ − x| < δ, else δ (d − ½ δ), elementwise; the shapes broadcast."""
+    distance = (estimate - truth).abs()
+    return torch.where(distance < delta, 0.5 * distance**2, delta * (distance - 0.5 * delta))
+
+
 def pairwise(estimates: Tensor, layers: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Mean distance of every estimate to every layer.
 
@@ -53,7 +69,7 @@ def separation_loss(
     Args:
         estimates: (B, K, C, H, W).
         layers: (B, K, C, H, W).
-        distance: elementwise, for example ``functools.partial(F.huber_loss, reduction="none")``.
+        distance: elementwise, for example ``squared`` or ``huber``.
         permutation_invariant: take for each image the assignment with the least distance.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,6 +151,7 @@ def test_paired_methods_learn_from_a_batch(method_class: type[SeparationMethod])
         return
     for spec in accepted(method_class.card):
         method = build(method_class, spec).train()
+        method.trainer = SimpleNamespace(estimated_stepping_batches=12)  # type: ignore[assignment]
         optimizer = method.configure_optimizers()
         optimizer = optimizer["optimizer"] if isinstance(optimizer, dict) else optimizer
         if isinstance(optimizer, tuple):
