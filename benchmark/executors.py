@@ -33,6 +33,9 @@ class LocalExecutor:
         self.jobs = jobs or max(1, (gpus or cores) // devices)
         self.devices = devices
         self.threads = max(1, cores // (self.jobs * devices))
+        # Read by BLAS and OpenMP when they are imported: by the server, before it forks.
+        for library in ("OMP", "OPENBLAS", "MKL"):
+            os.environ[f"{library}_NUM_THREADS"] = str(self.threads)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["benchmark.fit", "benchmark.score"])
         self._pool = ThreadPoolExecutor(self.jobs)
@@ -53,7 +56,7 @@ class LocalExecutor:
 
     def _on_a_place(self, cell: Callable[[Callable[[str, Path], bool]], None]) -> None:
         place = self._places.get()
-        environment = {"OMP_NUM_THREADS": str(self.threads)}
+        environment: dict[str, str] = {}
         if place is not None and "CUDA_VISIBLE_DEVICES" not in os.environ:
             environment["CUDA_VISIBLE_DEVICES"] = place
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -129,16 +128,15 @@ def write(folder: Path, records: list[Record]) -> None:
 
 
 def show(records: list[Record], console: Console) -> None:
-    """Print the leaderboard."""
+    """Print the leaderboard; wrapped columns are unreadable, so lines may be longer than the terminal."""
+    wide = Console(file=console.file, width=max(console.width, 140))
     for dataset, lines_of_set in lines(records).items():
         table = Table(title=dataset, title_justify="left")
         for name in HEADER:
             table.add_column(name, justify="left" if name in ("method", "variant") else "right")
         for line in lines_of_set:
             table.add_row(*line.cells())
-        # A pipe has no width of its own; a leaderboard that loses columns is no leaderboard.
-        print_wide: Callable[..., None] = console.print
-        print_wide(table, width=None if console.is_terminal else 180)
+        wide.print(table)
 
 
 def _row(cells: tuple[str, ...] | list[str]) -> str:

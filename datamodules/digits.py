@@ -54,6 +54,7 @@ class Digits(LayerDataModule):
             channels=1,
             scale=self.mixing.scale,
             mixing=self.mixing.name,
+            gain=self.mixing.gain(2),
             protocol="rgb",
             citation=citations[self.source],
             licence={"embedded": "CC BY 4.0", "mnist": "CC BY-SA 3.0"}[self.source],

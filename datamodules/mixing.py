@@ -45,6 +45,14 @@ class Mixing(ABC):
         """
         return {}
 
+    def gain(self, layers: int) -> float:
+        """The layers' sum in units of the mixture, if they are equally strong.
+
+        Args:
+            layers: how many there are.
+        """
+        return float(layers)
+
     @abstractmethod
     def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """Blend layers.
@@ -66,6 +74,9 @@ class Sum(Mixing):
 
     def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         return layers.sum(dim=1)
+
+    def gain(self, layers: int) -> float:
+        return 1.0
 
 
 class Mean(Mixing):
@@ -136,6 +147,9 @@ class Camera(Mixing):
     @property
     def name(self) -> str:
         return f"camera({self.mixing.name}, /{self.factor}, noise {self.sigma:g})"
+
+    def gain(self, layers: int) -> float:
+        return self.mixing.gain(layers)
 
     def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
         _, channels, height, width = shape

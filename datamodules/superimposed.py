@@ -68,6 +68,7 @@ class Superimposed(LayerDataModule):
             channels=3,
             scale=self.mixing.scale,
             mixing=self.mixing.name,
+            gain=self.mixing.gain(self.layers),
             protocol="rgb",
             citation="photographs of scikit-image and scikit-learn" if embedded else f"photographs of {self.source}",
             licence="public domain, CC0 and CC BY" if embedded else "the data set's own terms",

@@ -25,6 +25,7 @@ class LayerSpec(TypedDict):
         channels: colour channels of mixture and layers.
         scale: how many times larger a layer is than the mixture, along each side.
         mixing: name of the image-formation model.
+        gain: the layers' sum in units of the mixture: 1 where the model sums them, K where it averages K.
         protocol: name of the scoring protocol.
         citation: where the data come from.
         licence: under which terms.
@@ -36,6 +37,7 @@ class LayerSpec(TypedDict):
     channels: int
     scale: int
     mixing: str
+    gain: float
     protocol: str
     citation: str
     licence: str

@@ -48,7 +48,7 @@ class FastICA(SeparationMethod):
         self.save_hyperparameters()
         self.components, self.patch, self.iterations = components, patch, iterations
         self.layers, self.scale = (len(spec["layers"]), spec["scale"]) if spec else (2, 1)
-        self.gain = self.layers if spec and spec["mixing"] == "mean" else 1
+        self.gain = spec["gain"] if spec else 1.0
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         split = [self._split(image, seed) for image, seed in zip(mixture, seeds, strict=True)]

@@ -17,7 +17,7 @@ class UNet(SeparationMethod):
     """What everyone would try first; any number of layers and channels, any scale factor.
 
     The mixture is brought to the layers' size and added, in equal shares, to what the network
-    gives, so that training starts from ``HalfMixture``'s answer.
+    gives, so that training starts from the trivial answer.
 
     Args:
         width: channels at full resolution.
@@ -51,6 +51,7 @@ class UNet(SeparationMethod):
         self.layers, self.channels, self.scale, ordered = (
             (len(spec["layers"]), spec["channels"], spec["scale"], spec["ordered"]) if spec else (2, 1, 1, False)
         )
+        self.gain = spec["gain"] if spec else 1.0
         self.multiple = 2**depth
         self.permutation_invariant = not ordered if permutation_invariant is None else permutation_invariant
         self.distance = {"mse": squared, "l1": absolute}[loss]
@@ -58,7 +59,7 @@ class UNet(SeparationMethod):
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         full = enlarge(mixture, self.scale)
-        return self.network(full).unflatten(1, (self.layers, self.channels)) + full.unsqueeze(1) / self.layers
+        return self.network(full).unflatten(1, (self.layers, self.channels)) + self.gain / self.layers * full.unsqueeze(1)
 
     def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         estimates = self(batch.mixture)

@@ -49,7 +49,7 @@ def check(batch: LayerBatch, data: LayerDataModule) -> None:
 
 def test_spec_holds_plain_values_and_a_prefix_of_the_layers(data: LayerDataModule) -> None:
     spec = data.spec
-    assert all(type(value) in (str, int, bool, list) for value in spec.values())
+    assert all(type(value) in (str, int, float, bool, list) for value in spec.values())
     assert spec["layers"][: len(spec["scored"])] == spec["scored"]
     assert len(set(spec["layers"])) == len(spec["layers"]) >= 2
     assert spec["citation"]

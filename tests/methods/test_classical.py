@@ -14,7 +14,7 @@ def spec_of(layers: int = 2, channels: int = 1, scale: int = 1, mixing: str = "s
     names = [f"layer_{k}" for k in range(layers)]
     return LayerSpec(
         layers=names, scored=names, ordered=False, channels=channels, scale=scale,
-        mixing=mixing, protocol="rgb", citation="", licence="",
+        mixing=mixing, gain=1.0 if mixing == "sum" else layers, protocol="rgb", citation="", licence="",
     )  # fmt: skip
 
 
