@@ -79,7 +79,9 @@ class Place:
         if self.record.is_file():
             return "stale", "method, data or training code changed since"
         progress = self.progress()
-        return ("running", f"{progress['half']} {progress['done']} of {progress['total']}") if progress else ("queued", "")
+        return (
+            ("running", f"{progress['half']} {progress['done']} of {progress['total']}") if progress else ("queued", "")
+        )
 
     def progress(self) -> dict[str, Any] | None:
         """How far the running half is; None where nothing was written for a minute."""
@@ -119,13 +121,17 @@ def bench(suite: str, runs: Path, executor: LocalExecutor, execution: dict[str, 
     cells = places(suite, runs)
     states = {place: _valid_state(place) for place in cells}
     todo = [place for place in cells if states[place][0] not in ("finished", "skipped")]
-    console.print(f"{suite}: {len(cells)} cells, {len(cells) - len(todo)} reused, {len(todo)} to run, {executor.jobs} at a time")
+    console.print(
+        f"{suite}: {len(cells)} cells, {len(cells) - len(todo)} reused, {len(todo)} to run, {executor.jobs} at a time"
+    )
     if todo:
         _run(todo, executor, execution, states, console)
     failed = [place for place in cells if states[place][0] == "failed"]
     for place in cells:
         if states[place][0] == "skipped":
-            console.print(f"skipped {place.cell.name}: {states[place][1]}", highlight=False, markup=False, soft_wrap=True)
+            console.print(
+                f"skipped {place.cell.name}: {states[place][1]}", highlight=False, markup=False, soft_wrap=True
+            )
     for place in failed:
         console.print(f"failed  {place.cell.name}: {states[place][1]}", highlight=False, markup=False, soft_wrap=True)
         _show_log(place, console)

@@ -108,9 +108,7 @@ def _classes(package: str, root_class: str) -> dict[str, Entry]:
             if isinstance(node, ast.ClassDef):
                 bases[node.name] = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
                 summary = (ast.get_docstring(node) or "").split("\n")[0]
-                entries[node.name] = Entry(
-                    node.name, f"{module}.{node.name}", relative.parts[0], summary, _card(node)
-                )
+                entries[node.name] = Entry(node.name, f"{module}.{node.name}", relative.parts[0], summary, _card(node))
 
     def derives(name: str) -> bool:
         return any(base == root_class or (base in bases and derives(base)) for base in bases[name])

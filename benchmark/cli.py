@@ -119,7 +119,13 @@ def doctor(root: str | None = None) -> None:
         raise SystemExit(1)
 
 
-COMMANDS = {"bench": bench, "status": status, "leaderboard": leaderboard, "list": list_, "doctor": doctor}
+COMMANDS: dict[str, Any] = {
+    "bench": bench,
+    "status": status,
+    "leaderboard": leaderboard,
+    "list": list_,
+    "doctor": doctor,
+}
 
 HELP = """usage: unblend COMMAND ...
 

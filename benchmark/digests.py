@@ -25,6 +25,7 @@ def of_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@cache
 def of_source(*modules: str) -> str:
     """Digest of the source files of modules and of all that they import from the same packages."""
     files: dict[str, Path] = {}

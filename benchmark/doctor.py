@@ -27,7 +27,9 @@ def report(console: Console, root: str | None) -> bool:
     console.print(f"{'processor':15} {provenance.processor()}", highlight=False)
     for device in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(device)
-        console.print(f"{f'cuda:{device}':15} {properties.name}, {properties.total_memory / 2**30:.0f} GiB", highlight=False)
+        console.print(
+            f"{f'cuda:{device}':15} {properties.name}, {properties.total_memory / 2**30:.0f} GiB", highlight=False
+        )
     if not torch.cuda.device_count():
         console.print(f"{'cuda':15} no device")
     _data(console, root)
@@ -45,7 +47,9 @@ def report(console: Console, root: str | None) -> bool:
 def _data(console: Console, root: str | None) -> None:
     folder = Path(root or os.environ.get("UNBLEND_DATA") or "data").expanduser()
     if not folder.is_dir():
-        console.print(f"{'data':15} none: {folder} is no folder; set UNBLEND_DATA. Embedded data need none.", highlight=False)
+        console.print(
+            f"{'data':15} none: {folder} is no folder; set UNBLEND_DATA. Embedded data need none.", highlight=False
+        )
         return
     for path in sorted(folder.iterdir()):
         if path.is_dir():

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from datamodules.errors import UserError
 
-
 __all__ = ["UserError", "unknown"]
 
 

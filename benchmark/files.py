@@ -28,7 +28,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any | None:
+def read_json(path: Path) -> Any:
     """What a file holds; None where it is missing or not JSON."""
     try:
         return json.loads(path.read_text())

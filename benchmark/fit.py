@@ -14,6 +14,7 @@ from lightning import Callback, LightningModule, Trainer
 from benchmark import digests
 from benchmark.files import read_json, write_json
 from benchmark.lightning_cli import CHECKPOINT, RESUMABLE, UnblendCLI
+from datamodules.base import images_seen
 
 
 class ReportProgress(Callback):
@@ -27,7 +28,7 @@ class ReportProgress(Callback):
     ) -> None:
         if trainer.is_global_zero and time.monotonic() - self.last > self.seconds:
             self.last = time.monotonic()
-            data = getattr(trainer, "datamodule")
+            data = trainer.datamodule
             done = (batch_idx + 1) * data.batch_size
             selected = trainer.callback_metrics.get("select/psnr")
             psnr = None if selected is None else round(float(selected), 3)
@@ -82,11 +83,11 @@ def fit(directory: Path) -> None:
         trainer.fit(model, datamodule=data, ckpt_path=str(resumable) if resume else None, weights_only=True)
         chosen = trainer.checkpoint_callback
         training = {
-            "images_seen": trainer.fit_loop.epoch_loop.batch_progress.total.processed * data.batch_size,
+            "images_seen": images_seen(trainer, data.batch_size),
             "optimizer_steps": trainer.global_step,
             "seconds": round(time.perf_counter() - begin, 3),
             "peak_memory_mib": peak_memory_mib(model.device),
-            "select_psnr": float(chosen.best_model_score),  # type: ignore[union-attr,arg-type]
+            "select_psnr": float(chosen.best_model_score),  # type: ignore[union-attr]
         }
         outcome["checkpoint"] = CHECKPOINT
     if trainer.is_global_zero:

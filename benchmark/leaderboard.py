@@ -105,8 +105,24 @@ def results_csv(records: list[Record]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
-        ["dataset", "method", "variant", "seed", "protocol", *METRICS, "test_images", "parameters", "flops"]
-        + ["latency_s", "peak_memory_mib", "images_seen", "train_seconds", "fit_hash", "score_hash", "commit"]
+        [
+            "dataset",
+            "method",
+            "variant",
+            "seed",
+            "protocol",
+            *METRICS,
+            "test_images",
+            "parameters",
+            "flops",
+            "latency_s",
+            "peak_memory_mib",
+            "images_seen",
+            "train_seconds",
+            "fit_hash",
+            "score_hash",
+            "commit",
+        ]
     )
     for table in lines(records).values():
         for record in (record for line in table for record in line.records):

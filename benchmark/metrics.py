@@ -70,7 +70,9 @@ def ssim(estimate: Tensor, truth: Tensor, window: Literal["gaussian", "uniform"]
     size = 11 if window == "gaussian" else 7
     _require_size(truth, size, "SSIM")
     if window == "gaussian":
-        line = torch.exp(-0.5 * (torch.arange(size, dtype=torch.float64, device=truth.device) - size // 2) ** 2 / 1.5**2)
+        line = torch.exp(
+            -0.5 * (torch.arange(size, dtype=torch.float64, device=truth.device) - size // 2) ** 2 / 1.5**2
+        )
         line = line / line.sum()
         correction = 1.0
     else:
@@ -123,8 +125,8 @@ def lmse(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
 
     def windows(product: Tensor) -> Tensor:
         # Windows overlap by half or more: sum blocks of one step each, then windows of blocks.
-        blocks = product.unflatten(-2, (rows // step, step)).sum(-2)
-        blocks = blocks.unflatten(-1, (columns // step, step)).sum(-1, dtype=torch.float64)
+        blocks = product.reshape(*product.shape[:2], rows // step, step, columns).sum(-2)
+        blocks = blocks.reshape(*blocks.shape[:3], columns // step, step).sum(-1, dtype=torch.float64)
         return F.avg_pool2d(blocks, size // step, 1) * (size // step) ** 2
 
     ee, et, tt = windows(estimate * estimate), windows(estimate * truth), windows(truth * truth)
@@ -222,7 +224,9 @@ def score(
     """
     if not torch.isfinite(estimates).all():
         bad = int((~torch.isfinite(estimates)).sum())
-        raise UserError(f"the method gave {bad} of {estimates.numel()} values that are not finite: mend its separate().")
+        raise UserError(
+            f"the method gave {bad} of {estimates.numel()} values that are not finite: mend its separate()."
+        )
     count = estimates.shape[1]
     if estimates.shape[2:] != layers.shape[2:] or count > layers.shape[1]:
         raise UserError(f"the method gave layers of shape {_shape(estimates)}, the truth has {_shape(layers)}.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from lightning import LightningDataModule
+from lightning import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
@@ -66,6 +66,12 @@ class RankSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return len(range(self.rank, self.stop, self.world))
+
+
+def images_seen(trainer: Trainer, batch_size: int) -> int:
+    """Training images that all processes together have seen, whatever the number of optimisers."""
+    processed: int = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
+    return processed * batch_size
 
 
 class _Samples(Dataset[UnmixedBatch]):
@@ -203,7 +209,7 @@ class LayerDataModule(LightningDataModule, ABC):
         trainer = self.trainer
         if trainer is None:
             return {"images_seen": self._resumed_at}
-        return {"images_seen": trainer.fit_loop.epoch_loop.batch_progress.total.processed * self.batch_size}
+        return {"images_seen": images_seen(trainer, self.batch_size)}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._resumed_at = state_dict["images_seen"]
@@ -236,6 +242,4 @@ class LayerDataModule(LightningDataModule, ABC):
 
 def _collate(items: list[UnmixedBatch]) -> UnmixedBatch:
     layers, parameters, mask, ids = zip(*items, strict=True)
-    return UnmixedBatch(
-        torch.stack(layers), default_collate(list(parameters)), torch.stack(mask), list(ids)
-    )
+    return UnmixedBatch(torch.stack(layers), default_collate(list(parameters)), torch.stack(mask), list(ids))

@@ -84,7 +84,5 @@ class Digits(LayerDataModule):
 
     def draw_layers(self, role: Role, k: int, generator: torch.Generator) -> tuple[Tensor, str]:
         digits = self._digits[role]
-        pair = (
-            torch.randint(len(digits), (2,), generator=generator) if role == "train" else self._pairs[role][k]
-        )
+        pair = torch.randint(len(digits), (2,), generator=generator) if role == "train" else self._pairs[role][k]
         return digits[pair], f"{k:06d}-" + "+".join(str(i) for i in pair.tolist())

@@ -156,4 +156,5 @@ def read_photograph(path: Path, short_side: int) -> Tensor:
         raise UserError(f"cannot read the photograph {path}: {error}; replace or remove the file.") from error
     ratio = short_side / min(colour.size)
     width, height = (max(short_side, round(side * ratio)) for side in colour.size)
-    return pil_to_tensor(colour.resize((width, height), Image.Resampling.BICUBIC))
+    pixels: Tensor = pil_to_tensor(colour.resize((width, height), Image.Resampling.BICUBIC))
+    return pixels

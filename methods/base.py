@@ -117,7 +117,8 @@ class SeparationMethod(LightningModule, ABC):
 
     def predict_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         """Layers of a batch, for ``unblend predict``; scoring calls the method itself."""
-        return self(batch.mixture)
+        layers: Tensor = self(batch.mixture)
+        return layers
 
     def validation_step(self, batch: LayerBatch, batch_idx: int) -> None:
         """Log ``select/psnr``: what the checkpoint is chosen by, on the select role.
@@ -131,4 +132,3 @@ class SeparationMethod(LightningModule, ABC):
         error = cost.diagonal(dim1=1, dim2=2).mean(1) if ordered else best_assignment(cost)[1]
         psnr = -10 * error.clamp_min(1e-10).log10()
         self.log("select/psnr", psnr.mean(), batch_size=len(psnr), sync_dist=True, prog_bar=True)
-

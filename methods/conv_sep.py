@@ -7,6 +7,7 @@ paper's total of 2,846,224 parameters; that is no proof that it is the authors'.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Literal
 
@@ -22,7 +23,7 @@ from methods.losses.permutation import huber, separation_loss
 def _convolutions(*channels: int) -> nn.Sequential:
     """3×3 convolutions, each with batch normalisation, ReLU between them."""
     parts: list[nn.Module] = []
-    for inputs, outputs in zip(channels, channels[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(channels):
         parts += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
     return nn.Sequential(*parts[:-1])
 

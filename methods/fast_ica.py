@@ -52,7 +52,8 @@ class FastICA(SeparationMethod):
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         split = [self._split(image, seed) for image, seed in zip(mixture, seeds, strict=True)]
-        return enlarge(torch.stack(split).flatten(0, 1), self.scale).unflatten(0, (-1, self.layers))
+        large = enlarge(torch.cat(split), self.scale)
+        return large.view(len(split), self.layers, *large.shape[1:])
 
     def _split(self, image: Tensor, seed: int) -> Tensor:
         """(K, C, h, w) of one image."""

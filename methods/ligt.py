@@ -14,7 +14,6 @@ import math
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec
@@ -92,17 +91,13 @@ class LiGT(SeparationMethod):
         self.permutation_invariant, self.distance = permutation_invariant, partial(huber, delta=delta)
         d = 16 * max(1, round(width * 8))
         self.compressor = nn.Sequential(_convolution(1, d // 2), _convolution(d // 2, d), _convolution(d, d, stride=2))
-        common = {"d_model": d, "nhead": 8, "dim_feedforward": 2 * d, "dropout": 0.0}
-        encoder = nn.TransformerEncoderLayer(**common, batch_first=True, norm_first=True)
-        decoder = nn.TransformerDecoderLayer(**common, batch_first=True, norm_first=True)
+        encoder = nn.TransformerEncoderLayer(d, 8, 2 * d, dropout=0.0, batch_first=True, norm_first=True)
+        decoder = nn.TransformerDecoderLayer(d, 8, 2 * d, dropout=0.0, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(encoder, 4, norm=nn.LayerNorm(d), enable_nested_tensor=False)
         self.decoder = nn.TransformerDecoder(decoder, 4, norm=nn.LayerNorm(d))
         last = round(d * 7 / 16)  # brings the total within 1 % of the paper's
         self.expanders = nn.ModuleList(
-            nn.Sequential(
-                _enlarging(d, d), _enlarging(d, last), nn.Conv2d(last, 1, 3, padding=1)
-            )
-            for _ in range(2)
+            nn.Sequential(_enlarging(d, d), _enlarging(d, last), nn.Conv2d(last, 1, 3, padding=1)) for _ in range(2)
         )
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:

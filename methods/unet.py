@@ -59,12 +59,10 @@ class UNet(SeparationMethod):
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         full = enlarge(mixture, self.scale)
-        return self.network(full).unflatten(1, (self.layers, self.channels)) + self.gain / self.layers * full.unsqueeze(1)
+        return self.network(full).view(-1, self.layers, *full.shape[1:]) + self.gain / self.layers * full.unsqueeze(1)
 
     def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         estimates = self(batch.mixture)
-        loss = separation_loss(
-            estimates, batch.layers, self.distance, permutation_invariant=self.permutation_invariant
-        )
+        loss = separation_loss(estimates, batch.layers, self.distance, permutation_invariant=self.permutation_invariant)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids))
         return loss

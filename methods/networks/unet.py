@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +43,7 @@ class UNetBackbone(nn.Module):
         )
         self.bottom = _Block(widths[-2] if depth else inputs, widths[-1])
         self.grow = nn.ModuleList(
-            nn.ConvTranspose2d(below, above, 2, stride=2) for above, below in zip(widths, widths[1:], strict=False)
+            nn.ConvTranspose2d(below, above, 2, stride=2) for above, below in itertools.pairwise(widths)
         )
         self.up = nn.ModuleList(_Block(2 * level, level) for level in widths[:-1])
         self.head = nn.Conv2d(width, outputs, 1)

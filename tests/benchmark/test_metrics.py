@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from skimage import color, data
+from skimage import metrics as oracle
+from torch import Tensor
+
 from benchmark import metrics
 from benchmark.speed.lmse import lmse_loop
 from datamodules.types import UserError
-from skimage import color, data, metrics as oracle
-from torch import Tensor
 
 PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee, "camera": data.camera}
 

@@ -6,10 +6,11 @@ import importlib
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
+
 from benchmark import catalogue
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, UnmixedBatch
-from torch.utils.data import DataLoader
 
 ENTRIES = list(catalogue.datasets().values())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from benchmark import catalogue
 from datamodules.mixing import Camera, Mean, Mixing, Ratio, Sum
 from datamodules.types import LayerBatch, LayerSpec
@@ -115,9 +116,7 @@ def test_the_mixture_is_left_alone(method_class: type[SeparationMethod]) -> None
     assert torch.equal(mixture, before)
 
 
-def test_hyper_parameters_are_saved_as_plain_values(
-    method_class: type[SeparationMethod], tmp_path: Any
-) -> None:
+def test_hyper_parameters_are_saved_as_plain_values(method_class: type[SeparationMethod], tmp_path: Any) -> None:
     spec = accepted(method_class.card)[0]
     method = build(method_class, spec)
     path = tmp_path / "weights.ckpt"

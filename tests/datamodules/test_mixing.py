@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+
 from datamodules.mixing import Camera, Mean, Ratio, Sum
 from datamodules.types import UserError
 
 
-@pytest.fixture()
+@pytest.fixture
 def layers() -> torch.Tensor:
     return torch.rand(3, 2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
 

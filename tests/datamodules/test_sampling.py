@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from datamodules.base import RankSampler, sample_generator
 from datamodules.digits import Digits
 from datamodules.superimposed import Superimposed
@@ -56,7 +57,6 @@ def test_two_workers_draw_what_none_draws(kind: str) -> None:
     for name, tensors in expected.items():
         for one, other in zip(tensors, found[name], strict=True):
             assert torch.equal(one, other)
-
 
     def __init__(self, rank: int, world: int) -> None:
         self.global_rank, self.world_size = rank, world

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from datamodules import sources
 from datamodules.digits import Digits
 from datamodules.superimposed import Superimposed
 from datamodules.types import UserError
-from PIL import Image
 
 
 def idx(images: np.ndarray) -> bytes:

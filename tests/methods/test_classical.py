@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+
 from datamodules.types import LayerSpec
 from methods.fast_ica import FastICA
 from methods.half_mixture import HalfMixture
 from methods.identity import Identity
-from methods.nmf import NMF
 from methods.networks.patches import extract, group, overlap_mean
+from methods.nmf import NMF
 
 
 def spec_of(layers: int = 2, channels: int = 1, scale: int = 1, mixing: str = "sum") -> LayerSpec:
@@ -18,7 +19,7 @@ def spec_of(layers: int = 2, channels: int = 1, scale: int = 1, mixing: str = "s
     )  # fmt: skip
 
 
-@pytest.fixture()
+@pytest.fixture
 def mixture() -> torch.Tensor:
     return torch.rand(2, 3, 15, 18, generator=torch.Generator().manual_seed(0))
 

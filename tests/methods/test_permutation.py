@@ -4,10 +4,11 @@ from itertools import permutations
 
 import pytest
 import torch
+
 from methods.losses.permutation import absolute, best_assignment, huber, pairwise, separation_loss, squared
 
 
-@pytest.fixture()
+@pytest.fixture
 def pair() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     return torch.rand(5, 3, 2, 6, 7, generator=generator), torch.rand(5, 3, 2, 6, 7, generator=generator)

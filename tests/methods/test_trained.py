@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+
 from datamodules.types import LayerBatch, LayerSpec
 from methods.conv_sep import ConvSep
 from methods.ligt import LiGT, positions
@@ -15,7 +16,7 @@ def parameters(method: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in method.parameters())
 
 
-@pytest.fixture()
+@pytest.fixture
 def batch() -> LayerBatch:
     generator = torch.Generator().manual_seed(0)
     layers = torch.rand(4, 2, 1, 28, 28, generator=generator)
