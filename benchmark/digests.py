@@ -98,8 +98,8 @@ def read_data_digest(path: Path) -> str | None:
         if not file.is_file():
             return None
         stat = file.stat()
-        if (stat.st_size, stat.st_mtime_ns) != (entry["size"], entry["mtime_ns"]):
-            if of_file(file) != entry["sha256"]:
-                return None
+        untouched = (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
+        if not untouched and of_file(file) != entry["sha256"]:
+            return None
     digest: str = written["digest"]
     return digest

@@ -28,7 +28,7 @@ class ReportProgress(Callback):
     ) -> None:
         if trainer.is_global_zero and time.monotonic() - self.last > self.seconds:
             self.last = time.monotonic()
-            data = trainer.datamodule
+            data = trainer.datamodule  # type: ignore[attr-defined]
             done = (batch_idx + 1) * data.batch_size
             selected = trainer.callback_metrics.get("select/psnr")
             psnr = None if selected is None else round(float(selected), 3)

@@ -50,7 +50,7 @@ class FiniteLoss(Callback):
 
     def _check(self, trainer: Trainer) -> None:
         if self.first_bad is not None and (step := int(self.first_bad)) >= 0:
-            batch = trainer.datamodule.batch_size
+            batch = trainer.datamodule.batch_size  # type: ignore[attr-defined]
             raise NonFiniteLoss(
                 f"the training loss was not finite at step {step} (after {step * batch} images): "
                 "lower the learning rate, or train with precision 32-true."

@@ -15,8 +15,9 @@ ROLES: tuple[Role, ...] = ("train", "select", "test")
 
 
 class LayerSpec(TypedDict):
-    """What a method may know of the data it separates; plain values only, so that a checkpoint
-    that holds one loads with ``weights_only=True``.
+    """What a method may know of the data it separates.
+
+    Plain values only, so that a checkpoint that holds one loads with ``weights_only=True``.
 
     Attributes:
         layers: names of the layers in training, in the order of ``LayerBatch.layers``.

@@ -59,7 +59,9 @@ class UNet(SeparationMethod):
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         full = enlarge(mixture, self.scale)
-        return self.network(full).view(-1, self.layers, *full.shape[1:]) + self.gain / self.layers * full.unsqueeze(1)
+        share = self.gain / self.layers * full
+        layers: Tensor = self.network(full).view(-1, self.layers, *full.shape[1:]) + share.unsqueeze(1)
+        return layers
 
     def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         estimates = self(batch.mixture)

@@ -53,7 +53,7 @@ def test_a_corrupt_idx_file_is_named(tmp_path: Path, spoil: object, message: str
 
 
 def test_missing_mnist_says_where_and_what(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="train-images-idx3-ubyte.gz") as caught:
+    with pytest.raises(UserError, match="train-images-idx3-ubyte") as caught:
         Digits("mnist", root=str(tmp_path)).setup()
     assert str(tmp_path / "mnist") in str(caught.value)
     assert "UNBLEND_DATA" in str(caught.value)
