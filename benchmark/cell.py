@@ -15,7 +15,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import UserError
+from jsonargparse import ArgumentError
+
+from benchmark.errors import UserError, one_line
 from benchmark.files import read_json, write_json
 
 
@@ -35,13 +37,14 @@ def run(half: str, directory: Path) -> None:
         # Lightning's advice on workers and GPUs would bury what matters in the log.
         warnings.filterwarnings("ignore", module="lightning")
         getattr(importlib.import_module(f"benchmark.{half}"), half)(directory)
-    except Exception as error:
-        text = " ".join(str(error).split())
+    except (Exception, SystemExit) as error:
+        text = one_line(error)
+        mendable = isinstance(error, UserError | ArgumentError)
         failure = {
             "half": half,
             "fit_hash": job["fit_hash"],
-            "mendable": isinstance(error, UserError),
-            "error": text if isinstance(error, UserError) else f"{type(error).__name__}: {text}",
+            "mendable": mendable,
+            "error": text if mendable else f"{type(error).__name__}: {text}",
             "traceback": traceback.format_exc(),
             "config": job["config"],
         }

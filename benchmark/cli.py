@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark import catalogue
-from benchmark.errors import UserError
+from benchmark.errors import UserError, one_line
 
 RUNS = "runs"
 TRAINING = ("fit", "validate", "predict", "evaluate")
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
 
             raise unknown("command", arguments[0], [*COMMANDS, *TRAINING])
     except (UserError, ArgumentError) as error:
-        print(f"unblend: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"unblend: error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

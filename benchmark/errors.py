@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import inspect
+import re
 from collections.abc import Iterable
 
 from datamodules.errors import UserError
 
-__all__ = ["UserError", "unknown"]
+__all__ = ["UserError", "one_line", "unknown"]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -17,3 +20,24 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.4)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
     return UserError(f"unknown {kind} {name!r}: {hint}")
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line; for an option that a class does not have, the nearest ones.
+
+    jsonargparse tries every type that an option might have and reports each failure; of these only
+    the option that is not accepted tells a person anything.
+    """
+    text = " ".join(str(error).split())
+    found = re.search(
+        r"given class_path '([\w.]+)': (?:.*?)(?:Option|key) ['\"]?([\w.]+?)['\"]? (?:is not|to check)", text
+    )
+    if found is None:
+        return text
+    class_path, option = found.groups()
+    module, _, name = class_path.rpartition(".")
+    options: set[str] = set()
+    for parent in inspect.getmro(getattr(importlib.import_module(module), name)):
+        if parent.__module__.partition(".")[0] == module.partition(".")[0] and "__init__" in vars(parent):
+            options |= set(inspect.signature(parent).parameters) - {"args", "kwargs", "self", "spec"}
+    return f"{name}: {unknown('option', option, options)}"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import BasePredictionWriter, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
+from torchvision.utils import save_image
 
 from datamodules.base import LayerDataModule
-from datamodules.types import UserError
+from datamodules.types import LayerBatch, UserError
 from methods.base import SeparationMethod
+
+# Which devices are not used, and what else could be installed, is no news to whoever runs a suite.
+logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
 
 CHECKPOINT = "best.ckpt"
 RESUMABLE = "last.ckpt"
@@ -57,6 +63,34 @@ class FiniteLoss(Callback):
             )
 
 
+class LayerWriter(BasePredictionWriter):
+    """Writes the layers that ``unblend predict`` gives, one PNG for each image and layer."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        super().__init__(write_interval="batch")
+        self.folder, self.names = folder, names
+
+    def write_on_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        prediction: torch.Tensor,
+        batch_indices: Sequence[int] | None,
+        batch: LayerBatch,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, mixture, layers in zip(batch.ids, batch.mixture, prediction, strict=True):
+            save_image(mixture.clamp(0, 1), self.folder / f"{name}-mixture.png")
+            for layer, image in zip(self.names, layers, strict=False):
+                save_image(image.clamp(0, 1), self.folder / f"{name}-{layer}.png")
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            print(f"layers of the test images: {self.folder}")
+
+
 class UnblendCLI(LightningCLI):
     """``--model METHOD --data DATASET`` and Lightning's own options.
 
@@ -72,7 +106,17 @@ class UnblendCLI(LightningCLI):
             seed_everything_default=0,
             auto_configure_optimizers=False,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults={"max_epochs": 1, "num_sanity_val_steps": 0, "use_distributed_sampler": False},
+            trainer_defaults={
+                "max_epochs": 1,
+                "num_sanity_val_steps": 0,
+                "use_distributed_sampler": False,
+                "inference_mode": False,
+            },
+            # A misspelt option is told in one line by whoever asked for this command line.
+            parser_kwargs={
+                "exit_on_error": False,
+                **{command: {"exit_on_error": False} for command in self.subcommands() if run},
+            },
             args=args,
             run=run,
         )
@@ -99,7 +143,12 @@ class UnblendCLI(LightningCLI):
         )
         given = kwargs.get("callbacks") or config.get("callbacks") or []
         given = given if isinstance(given, list) else [given]
-        kwargs["callbacks"] = [*given, FiniteLoss(), chosen]
+        kwargs["callbacks"] = [
+            *given,
+            FiniteLoss(),
+            chosen,
+            LayerWriter(root / "layers", self.datamodule.spec["layers"]),
+        ]
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> None:
     arguments = [arguments[0], *full_names(arguments[1:])]
     if "--model" not in arguments or "--data" not in arguments:
         _import_all()  # so that short names in a configuration file, and lists of names, resolve
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # meant: names are resolved first
     if arguments[0] == "evaluate":
         evaluate(arguments[1:])
     else:

@@ -1,0 +1,176 @@
+"""Cells for real: trained, interrupted, resumed, scored by one process and by two, reused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from benchmark import records
+from benchmark.files import read_json, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def suite(path: Path, methods: list[Any], **budget: int) -> Path:
+    value = {
+        "budget": {"images": 192, "batch_size": 16, "selections": 2, "test_images": 21, **budget},
+        "datasets": ["Digits"],
+        "methods": methods,
+    }
+    path.write_text(yaml.safe_dump(value))
+    return path
+
+
+UNET = {"name": "UNet", "init_args": {"width": 8, "lr": 0.005}}
+
+
+def rows(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in records.read(path).rows}
+
+
+def assert_same_rows(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> None:
+    assert one.keys() == other.keys()
+    for name, row in one.items():
+        assert row["assignment"] == other[name]["assignment"]
+        for metric in records.METRICS:
+            assert row[metric] == pytest.approx(other[name][metric], abs=1e-4)
+
+
+def test_two_processes_give_the_record_of_one(unblend: Any, tmp_path: Path) -> None:
+    path = suite(tmp_path / "tiny.yaml", [UNET])
+    record = tmp_path / "runs/tiny/records/digits/unet/seed0.json"
+    common = ("bench", str(path), "--runs", str(tmp_path / "runs"), "--accelerator", "cpu")
+
+    done = unblend(*common)
+    assert done.returncode == 0, done.stdout + done.stderr
+    alone = records.read(record)
+    assert len(alone.rows) == 21
+    assert alone.training["images_seen"] == 192
+    assert alone.provenance["processes"] == 1
+
+    record.unlink()  # scored again, by two, from the same checkpoint: how many score is in no hash
+    done = unblend(*common, "--devices", "2", "--jobs", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    scored = records.read(record)
+    assert scored.provenance["processes"] == 2
+    assert scored.checkpoint_sha256 == alone.checkpoint_sha256
+    assert (scored.fit_hash, scored.score_hash) == (alone.fit_hash, alone.score_hash)
+    assert_same_rows({row["id"]: row for row in alone.rows}, rows(record))
+
+    shutil.rmtree(tmp_path / "runs")  # trained by two, with the same samples in the same batches
+    done = unblend(*common, "--devices", "2", "--jobs", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    together = records.read(record)
+    assert together.training["images_seen"] == 192
+    assert together.training["optimizer_steps"] == alone.training["optimizer_steps"]
+    assert together.mean("psnr") == pytest.approx(alone.mean("psnr"), abs=0.02)
+    assert together.fit_hash == alone.fit_hash
+
+
+def cell(directory: Path, images: int) -> Path:
+    config = {
+        "seed_everything": 0,
+        "model": {"class_path": "methods.unet.UNet", "init_args": {"width": 8}},
+        "data": {
+            "class_path": "datamodules.digits.Digits",
+            "init_args": {"images": images, "batch_size": 16, "selections": 10},
+        },
+        "trainer": {"precision": "32-true"},
+    }
+    execution = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None, "threads": 1}
+    write_json(directory / "cell.json", {"config": config, "execution": execution, "fit_hash": "same"})
+    return directory
+
+
+def start(directory: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "benchmark.cell", "fit", str(directory)], env=environment)
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    whole, broken = cell(tmp_path / "whole", 1600), cell(tmp_path / "broken", 1600)
+    assert start(whole).wait() == 0
+    process = start(broken)
+    deadline = time.monotonic() + 120
+    while not (broken / "last.ckpt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (broken / "fit.json").is_file(), "killed too late to show anything"
+    held = torch.load(broken / "last.ckpt", weights_only=True)["Digits"]
+    assert 0 < held["images_seen"] < 1600
+    assert start(broken).wait() == 0
+    one, other = (read_json(folder / "fit.json")["training"] for folder in (whole, broken))
+    assert one["images_seen"] == other["images_seen"] == 1600
+    assert one["optimizer_steps"] == other["optimizer_steps"]
+    assert one["select_psnr"] == pytest.approx(other["select_psnr"], abs=1e-5)
+    weights = [torch.load(folder / "best.ckpt", weights_only=True)["state_dict"] for folder in (whole, broken)]
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=1e-6), name
+
+
+def test_failures_are_recorded_and_stop_nothing(unblend: Any, tmp_path: Path) -> None:
+    methods = [
+        {"name": "UNet", "variant": "diverging", "init_args": {"width": 8, "lr": 1.0e30}},
+        {"name": "UNet", "variant": "misspelt", "init_args": {"widht": 8}},
+        "HalfMixture",
+        {"name": "plugin.Picky"},
+        {"name": "plugin.Holes", "variant": "holes"},
+    ]
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    path = suite(tmp_path / "mixed.yaml", methods)
+    arguments = ("bench", str(path), "--runs", str(tmp_path / "runs"), "--accelerator", "cpu")
+    python_path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    done = unblend(*arguments, PYTHONPATH=python_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    folder = tmp_path / "runs/mixed"
+    failure = read_json(folder / "cells/digits/unet-diverging/seed0/failure.json")
+    assert failure["half"] == "fit"
+    assert "not finite at step 1 (after 16 images)" in failure["error"]
+    assert "NonFiniteLoss" in failure["traceback"]
+    assert "widht" in read_json(folder / "cells/digits/unet-misspelt/seed0/failure.json")["error"]
+    holes = read_json(folder / "cells/digits/plugin-holes/seed0/failure.json")
+    assert "values that are not finite" in holes["error"]
+    assert "Picky takes 3 channels, the data have 1" in done.stdout
+    assert records.read(folder / "records/digits/half_mixture/seed0.json").mean("psnr") > 10
+    assert len(list((folder / "records").rglob("*.json"))) == 1
+    again = unblend("status", str(path), "--runs", str(tmp_path / "runs"), PYTHONPATH=python_path, COLUMNS="200")
+    states = [line.split()[3] for line in again.stdout.splitlines()[1:] if line.startswith("digits")]
+    assert sorted(states) == ["failed", "failed", "failed", "finished", "skipped"]
+
+
+PLUGIN = """
+import torch
+from methods.base import MethodCard, SeparationMethod
+
+
+class Picky(SeparationMethod):
+    card = MethodCard(title="Picky", paper="none", year=2026, supervision="none", channels=(3,))
+
+    def __init__(self, spec: dict | None = None) -> None:
+        super().__init__()
+
+    def separate(self, mixture, seeds):
+        return mixture[:, None]
+
+
+class Holes(SeparationMethod):
+    card = MethodCard(title="Holes", paper="none", year=2026, supervision="none")
+    scale = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def separate(self, mixture, seeds):
+        return torch.full((len(mixture), 2, 1, 28, 28), float("nan"))
+"""
