@@ -186,6 +186,10 @@ def _run(
         write_json(place.directory / "cell.json", job)
         (place.directory / "log.txt").unlink(missing_ok=True)
         done = place.fitted() is not None or run_half("fit", place.directory)
+        if place.cell.fit_hash(fresh=True) != place.fit_hash:
+            (place.directory / "fit.json").unlink(missing_ok=True)
+            states[place] = "failed", "its source files changed while it ran: run the suite again"
+            return
         outcome = place.fitted() if done else None
         if outcome and outcome["status"] != "skipped":
             write_json(place.directory / "cell.json", {**job, "score_hash": place.score_hash()})

@@ -29,15 +29,14 @@ def one_line(error: BaseException) -> str:
     the option that is not accepted tells a person anything.
     """
     text = " ".join(str(error).split())
-    found = re.search(
-        r"given class_path '([\w.]+)': (?:.*?)(?:Option|key) ['\"]?([\w.]+?)['\"]? (?:is not|to check)", text
-    )
+    option = r"(?:Option|key) ['\"]?([\w.]+?)['\"]? (?:is not|to check)"
+    found = re.search(r"given class_path '([\w.]+)': .*?" + option, text)
     if found is None:
         return text
-    class_path, option = found.groups()
-    module, _, name = class_path.rpartition(".")
+    class_path, name = found.groups()
+    module, _, class_name = class_path.rpartition(".")
     options: set[str] = set()
-    for parent in inspect.getmro(getattr(importlib.import_module(module), name)):
+    for parent in inspect.getmro(getattr(importlib.import_module(module), class_name)):
         if parent.__module__.partition(".")[0] == module.partition(".")[0] and "__init__" in vars(parent):
             options |= set(inspect.signature(parent).parameters) - {"args", "kwargs", "self", "spec"}
-    return f"{name}: {unknown('option', option, options)}"
+    return f"{class_name}: {unknown('option', name, options)}"

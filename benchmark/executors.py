@@ -37,7 +37,7 @@ class LocalExecutor:
         for library in ("OMP", "OPENBLAS", "MKL"):
             os.environ[f"{library}_NUM_THREADS"] = str(self.threads)
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["benchmark.fit", "benchmark.score"])
+        self._context.set_forkserver_preload(["benchmark.cli", "benchmark.bench", "benchmark.fit", "benchmark.score"])
         self._pool = ThreadPoolExecutor(self.jobs)
         self._places: SimpleQueue[str | None] = SimpleQueue()
         for job in range(self.jobs):

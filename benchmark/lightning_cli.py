@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter, ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from torchvision.utils import save_image
 
+from benchmark.files import write_text
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, UserError
 from methods.base import SeparationMethod
@@ -91,6 +93,16 @@ class LayerWriter(BasePredictionWriter):
             print(f"layers of the test images: {self.folder}")
 
 
+class SaveConfig(SaveConfigCallback):
+    """Writes what was trained to ``config.yaml``, in a form that every command's ``--config`` takes."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit" and trainer.is_global_zero:
+            config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+            kept = {key: config[key] for key in ("seed_everything", "model", "data", "trainer")}
+            write_text(Path(trainer.default_root_dir) / "config.yaml", yaml.safe_dump(kept, sort_keys=False))
+
+
 class UnblendCLI(LightningCLI):
     """``--model METHOD --data DATASET`` and Lightning's own options.
 
@@ -105,12 +117,12 @@ class UnblendCLI(LightningCLI):
             subclass_mode_data=True,
             seed_everything_default=0,
             auto_configure_optimizers=False,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=SaveConfig,
             trainer_defaults={
                 "max_epochs": 1,
                 "num_sanity_val_steps": 0,
                 "use_distributed_sampler": False,
-                "inference_mode": False,
+                "inference_mode": False,  # methods that optimise on the image itself need gradients
             },
             # A misspelt option is told in one line by whoever asked for this command line.
             parser_kwargs={
@@ -132,7 +144,8 @@ class UnblendCLI(LightningCLI):
         if config.get("val_check_interval") is None:
             kwargs.setdefault("val_check_interval", self.datamodule.select_every)
         if config.get("logger") in (None, True):
-            kwargs.setdefault("logger", CSVLogger(str(root), name="", version=""))
+            trains = self.subcommand in (None, "fit")
+            kwargs.setdefault("logger", CSVLogger(str(root), name="", version="") if trains else False)
         chosen = ModelCheckpoint(
             dirpath=root,
             filename=Path(CHECKPOINT).stem,

@@ -48,16 +48,15 @@ class Cell:
         """For people."""
         return f"{self.dataset} × {self.method} × seed {self.seed}"
 
-    @property
-    def images(self) -> int:
-        """Training images asked for."""
-        images: int = self.config["data"]["init_args"].get("images", 0)
-        return images
+    def fit_hash(self, *, fresh: bool = False) -> str:
+        """Of all that training depends on: method, data, budget, seed, precision, and their source.
 
-    def fit_hash(self) -> str:
-        """Of all that training depends on: method, data, budget, seed, precision, and their source."""
+        Args:
+            fresh: read the source files again, instead of what was read of them before.
+        """
+        of_source = digests.of_source.__wrapped__ if fresh else digests.of_source
         modules = [self.config[part]["class_path"].rpartition(".")[0] for part in ("model", "data")]
-        return digests.of_value([self.config, digests.of_source("benchmark.fit", *modules)])
+        return digests.of_value([self.config, of_source("benchmark.fit", *modules)])
 
     def score_hash(self, data_digest: str) -> str:
         """Of all that a record depends on: training, the data's contents, the scoring code."""

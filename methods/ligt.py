@@ -91,8 +91,8 @@ class LiGT(SeparationMethod):
         self.permutation_invariant, self.distance = permutation_invariant, partial(huber, delta=delta)
         d = 16 * max(1, round(width * 8))
         self.compressor = nn.Sequential(_convolution(1, d // 2), _convolution(d // 2, d), _convolution(d, d, stride=2))
-        encoder = nn.TransformerEncoderLayer(d, 8, 2 * d, dropout=0.0, batch_first=True, norm_first=True)
-        decoder = nn.TransformerDecoderLayer(d, 8, 2 * d, dropout=0.0, batch_first=True, norm_first=True)
+        encoder = nn.TransformerEncoderLayer(d, d // 16, 2 * d, dropout=0.0, batch_first=True, norm_first=True)
+        decoder = nn.TransformerDecoderLayer(d, d // 16, 2 * d, dropout=0.0, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(encoder, 4, norm=nn.LayerNorm(d), enable_nested_tensor=False)
         self.decoder = nn.TransformerDecoder(decoder, 4, norm=nn.LayerNorm(d))
         last = round(d * 7 / 16)  # brings the total within 1 % of the paper's
