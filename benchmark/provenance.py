@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmark.catalogue import ROOT
 
-PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "kornia", "timm", "scikit-learn", "scikit-image")
+PACKAGES = ("torch", "torchvision", "lightning", "jsonargparse", "numpy", "scikit-learn", "scikit-image", "pillow")
 
 
 def versions() -> dict[str, str]:

@@ -58,6 +58,9 @@ def test_two_processes_give_the_record_of_one(unblend: Any, tmp_path: Path) -> N
     assert alone.training["images_seen"] == 192
     assert alone.provenance["processes"] == 1
 
+    done = unblend(*common)
+    assert "1 cells, 1 reused, 0 to run" in done.stdout
+
     record.unlink()  # scored again, by two, from the same checkpoint: how many score is in no hash
     done = unblend(*common, "--devices", "2", "--jobs", "1")
     assert done.returncode == 0, done.stdout + done.stderr

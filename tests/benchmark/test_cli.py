@@ -1,0 +1,109 @@
+"""The command line: what it says when all is well, and when it is not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import cli
+from benchmark.errors import one_line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("bench smok", "unknown suite 'smok': did you mean smoke?"),
+        ("bench smoke --jobs 0", "jobs 0: it must be at least 1."),
+        ("bench smoke --jbos 2", "unrecognized arguments: --jbos 2"),
+        ("list method", "methods"),
+        ("bnech smoke", "unknown command 'bnech': did you mean bench"),
+        ("leaderboard nowhere", "no records in nowhere/records"),
+        ("fit --model LiGTT --data Digits", "unknown method 'LiGTT': did you mean LiGT"),
+        ("fit --model LiGT --data Digit", "unknown dataset 'Digit': did you mean Digits?"),
+        ("fit --model=UNett --data Digits", "unknown method 'UNett': did you mean UNet"),
+        ("fit --model LiGT --data Digits --model.widht 2", "LiGT: unknown option 'widht': did you mean width"),
+        ("fit --model LiGT --data Digits --data.imagse 2", "Digits: unknown option 'imagse': did you mean images"),
+        ("fit --model LiGT --data Digits --modle.width 2", "unrecognized arguments: --modle.width"),
+        ("fit --model LiGT --data Superimposed", "LiGT takes 1 channels, the data have 3."),
+        ("fit --model Identity --data Digits", "Identity needs no training"),
+        ("fit --model UNet --data Digits --data.source mnist --data.root /nonexistent", "MNIST: no data in"),
+        ("evaluate --model UNet --data Digits", "U-Net is trained: give --checkpoint"),
+        ("evaluate --model UNet --data Digits --checkpoint no.ckpt", "no checkpoint no.ckpt"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments.split())
+    assert caught.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unblend: error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main([])
+    text = capsys.readouterr().out
+    assert all(f"\n  {command}" in text for command in (*cli.COMMANDS, *cli.TRAINING))
+
+
+def test_lists(unblend: Any) -> None:
+    done = unblend("list", "methods", COLUMNS="200")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("UNet", "ConvSep", "LiGT", "NMF", "FastICA", "Identity"))
+    assert "Digits" in unblend("list", "datasets").stdout
+    assert "smoke" in unblend("list", "suites").stdout
+
+
+def test_status_of_what_never_ran(unblend: Any, tmp_path: Path) -> None:
+    done = unblend("status", "smoke", "--runs", str(tmp_path))
+    assert done.returncode == 0
+    assert done.stdout.count("queued") == 12
+
+
+def test_doctor_names_a_broken_file(unblend: Any, tmp_path: Path) -> None:
+    import shutil
+
+    root = Path(__file__).resolve().parents[2]
+    for package in ("benchmark", "methods", "datamodules"):
+        shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "methods/broken.py").write_text("def (\n")
+    done = unblend("doctor", cwd=tmp_path, COLUMNS="200")
+    assert done.returncode == 1
+    assert "broken          methods.broken: SyntaxError" in done.stdout
+    assert "torch" in done.stdout
+    assert "UNet" in unblend("list", "methods", cwd=tmp_path, COLUMNS="200").stdout
+
+
+def test_fit_predict_and_evaluate(unblend: Any, tmp_path: Path) -> None:
+    root = f"--trainer.default_root_dir={tmp_path}"
+    budget = ("--data.images=96", "--data.batch_size=16", "--data.selections=1", "--data.test_images=3")
+    model = ("--model", "UNet", "--model.width=8", "--data", "Digits")
+    done = unblend("fit", *model, *budget, root)
+    assert done.returncode == 0, done.stderr
+    config, checkpoint = str(tmp_path / "config.yaml"), str(tmp_path / "best.ckpt")
+    done = unblend("predict", "--config", config, "--ckpt_path", checkpoint)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "layers").glob("*-digit_2.png"))) == 3
+    done = unblend("evaluate", "--config", config, "--checkpoint", checkpoint, "--out", str(tmp_path / "scores"))
+    assert done.returncode == 0, done.stderr
+    from benchmark import records
+
+    record = records.read(tmp_path / "scores/records/digits/unet/seed0.json")
+    assert len(record.rows) == 3
+    assert record.training["images_seen"] == 96
+    wrong = unblend("evaluate", "--model", "UNet", "--data", "Digits", "--checkpoint", checkpoint)
+    assert wrong.returncode == 2
+    assert "does not fit UNet" in wrong.stderr.splitlines()[-1]
+
+
+def test_an_option_that_no_class_has_is_told_with_the_nearest() -> None:
+    text = "Problem with given class_path 'methods.ligt.LiGT':\n  Option 'delte' is not accepted"
+    assert one_line(ValueError(text)) == "LiGT: unknown option 'delte': did you mean delta or width?"
+    assert one_line(ValueError("two\n lines")) == "two lines"
+    assert "methods.ligt" in sys.modules
