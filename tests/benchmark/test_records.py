@@ -23,7 +23,7 @@ def record(method: str = "unet", seed: int = 0, psnr: float = 20.0, **changes: A
         fit_hash="f" * 64, score_hash="5" * 64, data_digest="d", checkpoint_sha256=None,
         spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": False, "mixing": "sum", "citation": "A | B"},
         config={}, training={"images_seen": 640, "seconds": 3.2, "peak_memory_mib": 1.0},
-        cost={"parameters": 1234567, "flops": None, "latency_s": 0.0021, "peak_memory_mib": 500.0, "latency_threads": 1},
+        cost={"parameters": 1234567, "flops": None, "latency_s": 0.0021, "latency_threads": 1, "peak_memory_mib": 5.0},
         provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"},
         rows=[{"id": "0", **row}, {"id": "1", **row, "psnr": [psnr + 4, psnr + 6]}],
     )  # fmt: skip
