@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec
 from methods.base import MethodCard, SeparationMethod
 from methods.losses.permutation import absolute, separation_loss, squared
 from methods.networks.resize import enlarge
-from methods.networks.unet import UNetBackbone
+from methods.networks.unet import UNetBackbone, group_norm
 
 
 class UNet(SeparationMethod):
@@ -22,6 +22,7 @@ class UNet(SeparationMethod):
     Args:
         width: channels at full resolution.
         depth: halvings of the resolution.
+        norm: ``batch`` learns faster; ``group`` does not depend on the batch, nor on how processes share it.
         loss: elementwise distance.
         permutation_invariant: take the best assignment of layers per image; default where the
             data's layers have no order.
@@ -40,6 +41,7 @@ class UNet(SeparationMethod):
         self,
         width: int = 32,
         depth: int = 2,
+        norm: Literal["batch", "group"] = "batch",
         loss: Literal["mse", "l1"] = "mse",
         permutation_invariant: bool | None = None,
         lr: float = 2e-3,
@@ -55,7 +57,8 @@ class UNet(SeparationMethod):
         self.multiple = 2**depth
         self.permutation_invariant = not ordered if permutation_invariant is None else permutation_invariant
         self.distance = {"mse": squared, "l1": absolute}[loss]
-        self.network = UNetBackbone(self.channels, self.layers * self.channels, width, depth)
+        normalisation = {"batch": nn.BatchNorm2d, "group": group_norm}[norm]
+        self.network = UNetBackbone(self.channels, self.layers * self.channels, width, depth, normalisation)
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         full = enlarge(mixture, self.scale)
