@@ -10,7 +10,7 @@ from datamodules.types import LayerBatch, LayerSpec
 from methods.base import MethodCard, SeparationMethod
 from methods.losses.permutation import absolute, separation_loss, squared
 from methods.networks.resize import enlarge
-from methods.networks.unet import UNetBackbone, group_norm
+from methods.networks.unet import Norm, UNetBackbone, group_norm
 
 
 class UNet(SeparationMethod):
@@ -57,7 +57,7 @@ class UNet(SeparationMethod):
         self.multiple = 2**depth
         self.permutation_invariant = not ordered if permutation_invariant is None else permutation_invariant
         self.distance = {"mse": squared, "l1": absolute}[loss]
-        normalisation = {"batch": nn.BatchNorm2d, "group": group_norm}[norm]
+        normalisation: Norm = nn.BatchNorm2d if norm == "batch" else group_norm
         self.network = UNetBackbone(self.channels, self.layers * self.channels, width, depth, normalisation)
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
