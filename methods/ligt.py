@@ -5,7 +5,10 @@ Reconstructed. The text fixes a compressor of convolutions whose features go to 
 a transformer decoder that attends from the features to the encoder's output, and an expander into
 two images, 2,301,865 parameters in all. Assumed here: one feature token for each cell of a 7×7 grid,
 4 + 4 pre-normalised layers, fixed sinusoidal positions, an expander with a head for each layer. A
-literal one-channel feature map of the same total learns far more slowly.
+literal one-channel feature map of the same total learns far more slowly. Measured at width 0.25 and
+0.5, 60 s on one core, best assignment of layers, where half of the mixture has 17.4 dB: this grid
+18.7 dB (19.6 with heads 16 wide at every width, as here), a 14×14 grid at most 13.8 dB, being some
+six times slower; a skip from the features to the expander gained nothing.
 """
 
 from __future__ import annotations

@@ -185,3 +185,114 @@ def test_what_cannot_be_scored_is_said(call: object, message: str) -> None:
 def scored(estimates: Tensor) -> object:
     mask = torch.ones(1, 1, 20, 20, dtype=torch.bool)
     return metrics.score(estimates, torch.rand(1, 2, 1, 20, 20), mask, protocol_name="rgb", ordered=False)
+
+
+def two_layers(size: tuple[int, int] = (45, 50)) -> Tensor:
+    """(1, 2, 3, H, W)."""
+    return torch.stack([photograph(name, size)[0] for name in ("astronaut", "chelsea")])[None]
+
+
+def test_protocol_y_scores_the_luma() -> None:
+    layers = two_layers()
+    estimates = spoil(layers)
+    mask = torch.ones(1, 1, 45, 50, dtype=torch.bool)
+    row = metrics.score(estimates, layers, mask, protocol_name="y", ordered=True)[0]
+    for k in range(2):
+        e, t = (color.rgb2ycbcr(channels_last(image[:, k]))[..., 0] / 255 for image in (estimates, layers))
+        assert row["mse"][k] == pytest.approx(np.mean((e - t) ** 2), rel=1e-4)
+        assert row["psnr"][k] == pytest.approx(oracle.peak_signal_noise_ratio(t, e, data_range=1), abs=1e-4)
+        expected = oracle.structural_similarity(
+            t, e, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        assert row["ssim"][k] == pytest.approx(expected, abs=1e-4)
+        assert row["lmse"][k] == pytest.approx(
+            lmse_loop(torch.from_numpy(e)[None], torch.from_numpy(t)[None]), abs=1e-6
+        )
+
+
+def test_protocol_rgb_uniform_scores_channel_by_channel() -> None:
+    layers = two_layers()
+    estimates = spoil(layers)
+    mask = torch.ones(1, 1, 45, 50, dtype=torch.bool)
+    row = metrics.score(estimates, layers, mask, protocol_name="rgb-uniform", ordered=True)[0]
+    for k in range(2):
+        e, t = channels_last(estimates[:, k]), channels_last(layers[:, k])
+        by_channel = [oracle.peak_signal_noise_ratio(t[..., c], e[..., c], data_range=1) for c in range(3)]
+        assert row["psnr"][k] == pytest.approx(np.mean(by_channel), abs=1e-4)
+        expected = oracle.structural_similarity(t, e, data_range=1, channel_axis=2)
+        assert row["ssim"][k] == pytest.approx(expected, abs=1e-4)
+
+
+def test_each_image_is_scored_under_its_own_mask() -> None:
+    layers = torch.cat([two_layers(), two_layers().flip(-1)])
+    estimates = spoil(layers)
+    mask = torch.zeros(2, 1, 45, 50, dtype=torch.bool)
+    mask[0, :, :15] = True
+    mask[1, :, :, 20:] = True
+    swapped = torch.where(mask[:, None], estimates, layers.flip(1))  # what is not scored is another layer's
+    for b, row in enumerate(metrics.score(swapped, layers, mask, protocol_name="rgb", ordered=False)):
+        assert row["assignment"] == [0, 1]
+        for k in range(2):
+            error = ((estimates[b, k] - layers[b, k]).double() ** 2)[mask[b].expand(3, -1, -1)].mean()
+            assert row["mse"][k] == pytest.approx(float(error), rel=1e-5)
+            assert row["psnr"][k] == pytest.approx(-10 * float(error.log10()), abs=1e-4)
+            assert row["lmse"][k] == pytest.approx(lmse_loop(estimates[b, k], layers[b, k], mask[b]), abs=1e-6)
+
+
+def flat(*colours: tuple[float, float, float]) -> Tensor:
+    """(1, K, 3, 20, 20), a colour for each layer."""
+    return torch.tensor(colours)[None, :, :, None, None].expand(-1, -1, -1, 20, 20).clone()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "layers", "estimates", "assignment"),
+    [
+        # one layer nearly perfect, the other far off: the mean error would swap them, the mean PSNR does not
+        ("rgb", flat((0.5,) * 3, (0.6,) * 3), flat((0.5001,) * 3, (0.0,) * 3), [0, 1]),
+        # red perfect, the rest far off: the mean of the channels' PSNRs keeps them, the image's PSNR swaps them
+        ("rgb-uniform", flat((0.5, 0.3, 0.3), (0.6, 0.7, 0.7)), flat((0.5, 0.6, 0.6), (0.6, 0.4, 0.4)), [0, 1]),
+        ("rgb", flat((0.5, 0.3, 0.3), (0.6, 0.7, 0.7)), flat((0.5, 0.6, 0.6), (0.6, 0.4, 0.4)), [1, 0]),
+    ],
+)
+def test_the_assignment_has_the_best_mean_psnr_of_its_protocol(
+    protocol: str, layers: Tensor, estimates: Tensor, assignment: list[int]
+) -> None:
+    mask = torch.ones(1, 1, 20, 20, dtype=torch.bool)
+    row = metrics.score(estimates, layers, mask, protocol_name=protocol, ordered=False)[0]
+    assert row["assignment"] == assignment
+
+
+@pytest.mark.parametrize(
+    ("size", "window"), [((39, 200), (8, 4)), ((200, 39), (8, 4)), ((40, 200), (20, 10)), ((512, 40), (20, 10))]
+)
+def test_small_images_have_small_windows_and_the_protocol_says_so(
+    size: tuple[int, int], window: tuple[int, int]
+) -> None:
+    assert metrics.lmse_window(*size) == window
+    name = metrics.protocol_name("rgb", *size)
+    assert name == "rgb" if window == (20, 10) else name.startswith("rgb, ") and "8×8" in name
+
+
+@pytest.mark.parametrize(("energy", "expected"), [(2e-5, 0.0), (0.5e-5, 1.0)])
+def test_a_window_is_scaled_from_an_energy_of_1e_5_on(energy: float, expected: float) -> None:
+    estimate, truth = torch.full((1, 1, 8, 8), (energy / 64) ** 0.5), torch.full((1, 1, 8, 8), 0.5)
+    assert float(metrics.lmse(estimate, truth)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["rgb", "rgb-uniform", "y"])
+def test_half_precision_is_scored_as_float32(name: str, dtype: torch.dtype) -> None:
+    layers = two_layers().to(dtype)
+    estimates, mask = spoil(two_layers()).to(dtype), torch.ones(1, 1, 45, 50, dtype=torch.bool)
+    plain = metrics.score(estimates.float(), layers.float(), mask, protocol_name=name, ordered=False)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert metrics.score(estimates, layers, mask, protocol_name=name, ordered=False) == plain
+        for metric in (metrics.psnr, metrics.psnr_per_channel, metrics.ssim, metrics.lmse, metrics.mse):
+            value = metric(estimates[:, 0], layers[:, 0])
+            assert value.dtype == torch.float32
+            assert torch.equal(value, metric(estimates[:, 0].float(), layers[:, 0].float()))
+
+
+def test_an_unknown_protocol_is_answered_with_the_names() -> None:
+    with pytest.raises(UserError, match="rgb, rgb-uniform, y"):
+        metrics.protocol("intrinsic")
