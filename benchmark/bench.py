@@ -186,6 +186,8 @@ def _run(
         write_json(place.directory / "cell.json", job)
         (place.directory / "log.txt").unlink(missing_ok=True)
         done = place.fitted() is not None or run_half("fit", place.directory)
+        if executor.stopping:
+            return
         if place.cell.fit_hash(fresh=True) != place.fit_hash:
             (place.directory / "fit.json").unlink(missing_ok=True)
             states[place] = "failed", "its source files changed while it ran: run the suite again"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -37,7 +38,7 @@ def run(half: str, directory: Path) -> None:
         # Lightning's advice on workers and GPUs would bury what matters in the log.
         warnings.filterwarnings("ignore", module="lightning")
         getattr(importlib.import_module(f"benchmark.{half}"), half)(directory)
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         text = one_line(error)
         mendable = isinstance(error, UserError | ArgumentError)
         failure = {
@@ -57,6 +58,7 @@ def run(half: str, directory: Path) -> None:
 def run_forked(half: str, directory: Path, environment: dict[str, str]) -> None:
     """``run``, in a process forked from a preloaded server; it ends with that server."""
     os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's: it ends its cells
     server = os.getppid()
 
     def follow() -> None:

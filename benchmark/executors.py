@@ -32,6 +32,7 @@ class LocalExecutor:
         cores = len(os.sched_getaffinity(0))
         self.jobs = jobs or max(1, (gpus or cores) // devices)
         self.devices = devices
+        self.stopping = False
         self.threads = max(1, cores // (self.jobs * devices))
         # Read by BLAS and OpenMP when they are imported: by the server, before it forks.
         for library in ("OMP", "OPENBLAS", "MKL"):
@@ -50,6 +51,7 @@ class LocalExecutor:
 
     def stop(self) -> None:
         """Forget what is queued and end what runs."""
+        self.stopping = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()

@@ -67,7 +67,10 @@ def ssim(estimate: Tensor, truth: Tensor, window: Literal["gaussian", "uniform"]
         border that is left out: as scikit-image's ``structural_similarity``.
     """
     estimate, truth, _ = _prepare(estimate, truth, None)
-    size = 11 if window == "gaussian" else 7
+    sizes = {"gaussian": 11, "uniform": 7}
+    if window not in sizes:
+        raise UserError(f"unknown SSIM window {window!r}: there are {' and '.join(sizes)}.")
+    size = sizes[window]
     _require_size(truth, size, "SSIM")
     if window == "gaussian":
         line = torch.exp(
@@ -149,6 +152,7 @@ def luma_bt601(image: Tensor) -> Tensor:
 
     Source: ITU-R BT.601.
     """
+    image = image.to(torch.promote_types(image.dtype, torch.float32))
     weights = torch.tensor([65.481, 128.553, 24.966], device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
     return (16 + (weights * image.expand(-1, 3, -1, -1)).sum(1, keepdim=True)) / 255
 
@@ -228,7 +232,7 @@ def score(
             f"the method gave {bad} of {estimates.numel()} values that are not finite: mend its separate()."
         )
     count = estimates.shape[1]
-    if estimates.shape[2:] != layers.shape[2:] or count > layers.shape[1]:
+    if (len(estimates), *estimates.shape[2:]) != (len(layers), *layers.shape[2:]) or count > layers.shape[1]:
         raise UserError(f"the method gave layers of shape {_shape(estimates)}, the truth has {_shape(layers)}.")
     if not ordered and count != layers.shape[1]:
         raise UserError(f"layers without an order need one estimate each: {layers.shape[1]}, not {count}.")
@@ -288,7 +292,9 @@ def _decibel(error: Tensor) -> Tensor:
 def _require_size(image: Tensor, size: int, what: str) -> None:
     height, width = image.shape[-2:]
     if min(height, width) < size:
-        raise UserError(f"{what} needs images of at least {size}×{size} pixels, this one has {height}×{width}.")
+        raise UserError(
+            f"{what} needs images of at least {size}×{size} pixels, this one has {height}×{width}: leave it out."
+        )
 
 
 def _shape(tensor: Tensor) -> str:

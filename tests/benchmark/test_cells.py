@@ -178,3 +178,23 @@ class Holes(SeparationMethod):
     def separate(self, mixture, seeds):
         return torch.full((len(mixture), 2, 1, 28, 28), float("nan"))
 """
+
+
+def test_an_interrupted_suite_is_not_a_failure_and_goes_on(tmp_path: Path) -> None:
+    path = suite(tmp_path / "long.yaml", [UNET, "HalfMixture"], images=16_000, selections=20)
+    command = [sys.executable, "-m", "benchmark", "bench", str(path), "--runs", str(tmp_path / "runs")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    runner = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    folder = tmp_path / "runs/long/cells/digits/unet/seed0"
+    deadline = time.monotonic() + 120
+    while not (folder / "last.ckpt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(runner.pid, signal.SIGINT)  # what a terminal does at Ctrl-C
+    _, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 2
+    assert "interrupted: run the same command again" in errors
+    assert not (folder / "failure.json").exists()
+    assert not (folder / "fit.json").exists()
+    assert (folder / "last.ckpt").is_file()
