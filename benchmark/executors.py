@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+from benchmark import provenance
 from benchmark.catalogue import ROOT
 from benchmark.cell import run_forked
 
@@ -29,7 +30,7 @@ class LocalExecutor:
 
     def __init__(self, jobs: int | None = None, devices: int = 1) -> None:
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-        cores = len(os.sched_getaffinity(0))
+        cores = provenance.cores()
         self.jobs = jobs or max(1, (gpus or cores) // devices)
         self.devices = devices
         self.stopping = False

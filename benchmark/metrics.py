@@ -236,6 +236,8 @@ def score(
         raise UserError(f"the method gave layers of shape {_shape(estimates)}, the truth has {_shape(layers)}.")
     if not ordered and count != layers.shape[1]:
         raise UserError(f"layers without an order need one estimate each: {layers.shape[1]}, not {count}.")
+    if layers.device.type == "mps":  # Apple's GPUs have no float64
+        estimates, layers, mask = estimates.cpu(), layers.cpu(), mask.cpu()
     how = protocol(protocol_name)
     with torch.autocast(layers.device.type, enabled=False):
         estimates = torch.stack([how.prepare(e) for e in estimates.float().clamp(0, 1).unbind(1)], 1)

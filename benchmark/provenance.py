@@ -35,6 +35,13 @@ def commit() -> str | None:
         return None
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS has no affinity
+
+
 def processor() -> str:
     """Model of the CPU, and how many cores this process may use."""
     model = platform.machine()
@@ -44,7 +51,7 @@ def processor() -> str:
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
                 break
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+    return f"{model}, {cores()} cores"
 
 
 def collect(device: str, world: int) -> dict[str, Any]:
