@@ -188,15 +188,16 @@ def _run(
         done = place.fitted() is not None or run_half("fit", place.directory)
         if executor.stopping:
             return
-        if place.cell.fit_hash(fresh=True) != place.fit_hash:
-            (place.directory / "fit.json").unlink(missing_ok=True)
-            states[place] = "failed", "its source files changed while it ran: run the suite again"
-            return
         outcome = place.fitted() if done else None
         if outcome and outcome["status"] != "skipped":
             write_json(place.directory / "cell.json", {**job, "score_hash": place.score_hash()})
             run_half("score", place.directory)
         states[place] = _valid_state(place)
+        if place.cell.fit_hash(fresh=True) != place.fit_hash:
+            # Each half imported the method anew: what they found is nobody's result.
+            for result in (place.directory / "fit.json", place.record):
+                result.unlink(missing_ok=True)
+            states[place] = "failed", "its source files changed while it ran: run the suite again"
         if states[place][0] not in ("finished", "skipped", "failed"):
             states[place] = "failed", "its process ended without a word; out of memory, or killed"
         if not console.is_terminal:

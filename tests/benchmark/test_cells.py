@@ -198,3 +198,36 @@ def test_an_interrupted_suite_is_not_a_failure_and_goes_on(tmp_path: Path) -> No
     assert not (folder / "failure.json").exists()
     assert not (folder / "fit.json").exists()
     assert (folder / "last.ckpt").is_file()
+
+
+def test_a_result_whose_source_changed_meanwhile_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "moving.py").write_text(MOVING)
+    path = suite(tmp_path / "moving.yaml", ["moving.Moving", "HalfMixture"])
+    command = [sys.executable, "-m", "benchmark", "bench", str(path), "--runs", str(tmp_path / "runs")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "its source files changed while it ran: run the suite again" in done.stdout
+    kept = [path.parent.name for path in (tmp_path / "runs").rglob("seed0.json")]
+    assert kept == ["half_mixture"]
+
+
+MOVING = '''
+from methods.base import MethodCard, SeparationMethod
+from methods.networks.resize import enlarge
+
+
+class Moving(SeparationMethod):
+    """Stands for an author who edits while the suite runs: it appends to its own file."""
+
+    card = MethodCard(title="Moving", paper="none", year=2026, supervision="none")
+    scale = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def separate(self, mixture, seeds):
+        with open(__file__, "a") as source:
+            source.write("# edited")
+        return enlarge(mixture, 2)[:, None].expand(-1, 2, -1, -1, -1)
+'''
