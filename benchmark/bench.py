@@ -72,12 +72,11 @@ class Place:
             record = records.read(self.record)
             if record.score_hash == self.score_hash():
                 return "finished", f"{record.mean('psnr'):.2f} dB"
-            return "stale", "data or scoring code changed since"
         failure = read_json(self.directory / "failure.json")
         if failure and failure["fit_hash"] == self.fit_hash:
             return "failed", f"{failure['half']}: {failure['error']}"
         if self.record.is_file():
-            return "stale", "method, data or training code changed since"
+            return "stale", f"{'scoring' if outcome else 'method, data or training'} code changed since"
         progress = self.progress()
         return (
             ("running", f"{progress['half']} {progress['done']} of {progress['total']}") if progress else ("queued", "")

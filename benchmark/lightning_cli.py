@@ -17,7 +17,7 @@ from torchvision.utils import save_image
 
 from benchmark.files import write_text
 from datamodules.base import LayerDataModule
-from datamodules.types import LayerBatch, UserError
+from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
 
 # Which devices are not used, and what else could be installed, is no news to whoever runs a suite.
@@ -68,9 +68,10 @@ class FiniteLoss(Callback):
 class LayerWriter(BasePredictionWriter):
     """Writes the layers that ``unblend predict`` gives, one PNG for each image and layer."""
 
-    def __init__(self, folder: Path, names: list[str]) -> None:
+    def __init__(self, folder: Path, spec: LayerSpec) -> None:
         super().__init__(write_interval="batch")
-        self.folder, self.names = folder, names
+        self.folder, self.names = folder, spec["layers"]
+        self.exposure = spec["gain"] / len(spec["layers"])  # a sum of layers would saturate
 
     def write_on_batch_end(
         self,
@@ -84,7 +85,7 @@ class LayerWriter(BasePredictionWriter):
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, mixture, layers in zip(batch.ids, batch.mixture, prediction, strict=True):
-            save_image(mixture.clamp(0, 1), self.folder / f"{name}-mixture.png")
+            save_image((self.exposure * mixture).clamp(0, 1), self.folder / f"{name}-mixture.png")
             for layer, image in zip(self.names, layers, strict=False):
                 save_image(image.clamp(0, 1), self.folder / f"{name}-{layer}.png")
 
@@ -160,7 +161,7 @@ class UnblendCLI(LightningCLI):
             *given,
             FiniteLoss(),
             chosen,
-            LayerWriter(root / "layers", self.datamodule.spec["layers"]),
+            LayerWriter(root / "layers", self.datamodule.spec),
         ]
         return super().instantiate_trainer(**kwargs)
 

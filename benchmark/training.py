@@ -143,7 +143,7 @@ def _training(checkpoint: Path | None) -> dict[str, Any]:
     if checkpoint is not None:
         held = torch.load(checkpoint, map_location="cpu", weights_only=True)
         training["optimizer_steps"] = held["global_step"]
-        for _key, value in held.items():
+        for value in held.values():
             if isinstance(value, dict) and "images_seen" in value:
                 training["images_seen"] = value["images_seen"]
     return training

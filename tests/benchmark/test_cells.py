@@ -212,6 +212,42 @@ def test_a_result_whose_source_changed_meanwhile_is_not_kept(tmp_path: Path) -> 
     assert kept == ["half_mixture"]
 
 
+def test_a_failed_rescoring_is_told_though_an_old_record_stands(unblend: Any, tmp_path: Path) -> None:
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    path = suite(tmp_path / "fragile.yaml", ["fragile.Fragile"])
+    arguments = ("bench", str(path), "--runs", str(tmp_path / "runs"))
+    python_path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    assert unblend(*arguments, PYTHONPATH=python_path).returncode == 0
+    record = tmp_path / "runs/fragile/records/digits/fragile/seed0.json"
+    record.write_text(record.read_text().replace(read_json(record)["score_hash"], "0" * 64))
+    done = unblend(*arguments, PYTHONPATH=python_path, BREAK="1")
+    assert done.returncode == 1
+    assert "score: ValueError: broken on purpose" in done.stdout
+
+
+FRAGILE = '''
+import os
+
+from methods.base import MethodCard, SeparationMethod
+from methods.networks.resize import enlarge
+
+
+class Fragile(SeparationMethod):
+    """Fails where the environment says so."""
+
+    card = MethodCard(title="Fragile", paper="none", year=2026, supervision="none")
+    scale = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def separate(self, mixture, seeds):
+        if "BREAK" in os.environ:
+            raise ValueError("broken on purpose")
+        return enlarge(mixture, 2)[:, None].expand(-1, 2, -1, -1, -1)
+'''
+
+
 MOVING = '''
 from methods.base import MethodCard, SeparationMethod
 from methods.networks.resize import enlarge
