@@ -92,7 +92,7 @@ def _entry(kind: str, name: str, known: dict[str, Entry]) -> Entry:
 
 
 def _classes(package: str, root_class: str) -> dict[str, Entry]:
-    """Public classes of a package that derive, directly or not, from ``root_class``."""
+    """Public classes of a package that derive, directly or not, from ``root_class``; bases of others say ``ABC``."""
     bases: dict[str, list[str]] = {}
     entries: dict[str, Entry] = {}
     for path in sorted((ROOT / package).rglob("*.py")):
@@ -113,8 +113,10 @@ def _classes(package: str, root_class: str) -> dict[str, Entry]:
     def derives(name: str) -> bool:
         return any(base == root_class or (base in bases and derives(base)) for base in bases[name])
 
-    public = (name for name in sorted(entries) if not name.startswith("_") and derives(name))
-    return {name: entries[name] for name in public}
+    def public(name: str) -> bool:
+        return not name.startswith("_") and "ABC" not in bases[name] and derives(name)
+
+    return {name: entries[name] for name in sorted(entries) if public(name)}
 
 
 def _card(node: ast.ClassDef) -> dict[str, Any]:

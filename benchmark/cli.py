@@ -5,7 +5,9 @@ Commands that only look at files import nothing heavy; those that train come fro
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark import catalogue
-from benchmark.errors import UserError, one_line
+from benchmark.errors import UserError, one_line, unknown
+from datamodules.errors import DataNotice
 
 RUNS = "runs"
 TRAINING = ("fit", "validate", "predict", "evaluate")
@@ -79,13 +82,14 @@ def leaderboard(folder: str) -> None:
     leaderboard.show(found, Console())
 
 
-def list_(what: Literal["methods", "datasets", "suites"]) -> None:
+def list_(what: Literal["methods", "datasets", "suites"], root: str | None = None) -> None:
     """List what there is.
 
     Args:
         what: methods, datasets or suites.
+        root: folder of the data sets; default $UNBLEND_DATA.
     """
-    table = Table(box=None, pad_edge=False)
+    table, note = Table(box=None, pad_edge=False), ""
     if what == "methods":
         for column in ("method", "year", "supervision", "title", "paper"):
             table.add_column(column, overflow="fold")
@@ -93,10 +97,22 @@ def list_(what: Literal["methods", "datasets", "suites"]) -> None:
             card = entry.card
             table.add_row(entry.name, str(card["year"]), card["supervision"], card["title"], card["paper"])
     elif what == "datasets":
-        table.add_column("data set")
-        table.add_column("")
+        from datamodules.sets import SETS, match
+
+        folder = data_root(root)
+        for column in ("data set", "", "real sets (--source)", "found", "official"):
+            table.add_column(column, overflow="fold")
         for entry in catalogue.datasets().values():
-            table.add_row(entry.name, entry.summary)
+            sets = [data for data in SETS.values() if data.task == entry.name]
+            found = [len(match(data, folder / data.name)) for data in sets]
+            table.add_row(
+                entry.name,
+                entry.summary,
+                "\n".join(data.name for data in sets),
+                "\n".join(str(count or "–") for count in found),
+                "\n".join(str(data.count) for data in sets),
+            )
+        note = f"Each runs at once on embedded or generated data. Real sets are looked for in {folder}."
     else:
         import yaml
 
@@ -105,6 +121,47 @@ def list_(what: Literal["methods", "datasets", "suites"]) -> None:
         for name, path in catalogue.suites().items():
             table.add_row(name, " ".join(str(yaml.safe_load(path.read_text()).get("description", "")).split()))
     Console().print(table)
+    if note:
+        Console(highlight=False, soft_wrap=True).print(f"\n{note}", markup=False)
+
+
+def verify(names: list[str] | None = None, root: str | None = None) -> None:
+    """Read real data sets and report what is missing or differs.
+
+    Args:
+        names: of the sets; default all that are found.
+        root: folder of the data sets; default $UNBLEND_DATA.
+    """
+    from datamodules.sets import SETS
+    from datamodules.verify import verify
+
+    folder = data_root(root)
+    for name in names or []:
+        if name not in SETS:
+            raise unknown("data set", name, SETS)
+    chosen = names or [name for name in SETS if (folder / name).is_dir()]
+    if not chosen:
+        raise UserError(f"no real data set in {folder}: set UNBLEND_DATA, or give --root. They are {', '.join(SETS)}.")
+    console = Console(highlight=False, soft_wrap=True)
+    sound = True
+    for name in chosen:
+        report = verify(SETS[name], folder)
+        sound &= not report.problems
+        console.print(f"{name:18} {report.found} of {report.data.count}  {'ok' if not report.problems else 'PROBLEMS'}")
+        for line in [*report.problems[:20], *report.notes]:
+            console.print(f"    {line}", markup=False)
+        if len(report.problems) > 20:
+            console.print(f"    … and {len(report.problems) - 20} more")
+        if report.digest:
+            console.print(f"    digest {report.digest}")
+        console.print(f"    {report.data.citation}. Licence: {report.data.licence}.", markup=False)
+    if not sound:
+        raise SystemExit(1)
+
+
+def data_root(root: str | None) -> Path:
+    """The folder of the data sets."""
+    return Path(root or os.environ.get("UNBLEND_DATA") or "data").expanduser()
 
 
 def doctor(root: str | None = None) -> None:
@@ -124,6 +181,7 @@ COMMANDS: dict[str, Any] = {
     "status": status,
     "leaderboard": leaderboard,
     "list": list_,
+    "verify": verify,
     "doctor": doctor,
 }
 
@@ -132,6 +190,8 @@ HELP = """usage: unblend COMMAND ...
   bench SUITE                     run a suite, resume it, write its leaderboard
   status SUITE                    where every cell of a suite stands
   list methods|datasets|suites    what there is
+  show DATASET [--source S]       a picture of mixtures and their layers
+  verify [NAMES]                  are real data sets what they should be?
   leaderboard FOLDER              tables from records
   doctor                          versions, devices, data found
 
@@ -141,6 +201,12 @@ HELP = """usage: unblend COMMAND ...
   evaluate  --model M --data D [--checkpoint C] [--out R]     score it: one record
 
 `unblend COMMAND --help` explains each."""
+
+
+def _tell(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+    """A notice about data in one line; other warnings as always."""
+    text = f"unblend: note: {message}\n" if issubclass(category, DataNotice) else None
+    sys.stderr.write(text or warnings.formatwarning(message, category, *place[:2]))
 
 
 class _OneLineParser(ArgumentParser):
@@ -153,6 +219,7 @@ class _OneLineParser(ArgumentParser):
 def main(arguments: list[str] | None = None) -> None:
     """Run ``unblend``; what a person can mend ends in one line on stderr and exit status 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    warnings.showwarning = _tell
     try:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             print(HELP)
@@ -160,12 +227,14 @@ def main(arguments: list[str] | None = None) -> None:
             from benchmark.training import main as train
 
             train(arguments)
+        elif arguments[0] == "show":
+            from benchmark.show import main as show
+
+            show(arguments[1:])
         elif arguments[0] in COMMANDS:
             auto_cli(COMMANDS, args=arguments, parser_class=_OneLineParser)
         else:
-            from benchmark.errors import unknown
-
-            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING])
+            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, "show"])
     except (UserError, ArgumentError) as error:
         print(f"unblend: error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None

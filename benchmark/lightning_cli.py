@@ -71,7 +71,6 @@ class LayerWriter(BasePredictionWriter):
     def __init__(self, folder: Path, spec: LayerSpec) -> None:
         super().__init__(write_interval="batch")
         self.folder, self.names = folder, spec["layers"]
-        self.exposure = spec["gain"] / len(spec["layers"])  # a sum of layers would saturate
 
     def write_on_batch_end(
         self,
@@ -85,13 +84,18 @@ class LayerWriter(BasePredictionWriter):
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, mixture, layers in zip(batch.ids, batch.mixture, prediction, strict=True):
-            save_image((self.exposure * mixture).clamp(0, 1), self.folder / f"{name}-mixture.png")
+            save_image(shown(mixture), self.folder / f"{name}-mixture.png")
             for layer, image in zip(self.names, layers, strict=False):
                 save_image(image.clamp(0, 1), self.folder / f"{name}-{layer}.png")
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
             print(f"layers of the test images: {self.folder}")
+
+
+def shown(image: torch.Tensor) -> torch.Tensor:
+    """An image as a file can hold it: a sum of layers, which may pass 1, is dimmed to fit."""
+    return (image / image.max().clamp_min(1)).clamp_min(0)
 
 
 class SaveConfig(SaveConfigCallback):

@@ -20,7 +20,7 @@ from methods.losses.permutation import best_assignment
 PSNR_CAP = 100.0
 """dB of a perfect image, whose error is zero."""
 
-Metric = Callable[[Tensor, Tensor], Tensor]
+Metric = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def mse(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -54,19 +54,30 @@ def psnr_per_channel(estimate: Tensor, truth: Tensor, mask: Tensor | None = None
     return torch.stack(values).mean(0)
 
 
-def ssim(estimate: Tensor, truth: Tensor, window: Literal["gaussian", "uniform"] = "gaussian") -> Tensor:
+def ssim(
+    estimate: Tensor,
+    truth: Tensor,
+    mask: Tensor | None = None,
+    window: Literal["gaussian", "uniform"] = "gaussian",
+) -> Tensor:
     """Structural similarity for a range of 1, per channel then averaged; 1 is best.
 
     ``gaussian``: 11×11, σ 1.5, population covariance. ``uniform``: 7×7, sample covariance. Both are
-    averaged over the pixels whose whole window lies in the image.
+    averaged over the pixels whose whole window lies in the image, and of these over the scored ones.
+
+    Args:
+        estimate: (B, C, H, W).
+        truth: (B, C, H, W).
+        mask: (B, 1, H, W) bool, True where scored; default everywhere.
+        window: see above.
 
     Raises:
-        UserError: unequal shapes, or an image smaller than the window.
+        UserError: unequal shapes, an image smaller than the window, or a mask without a True so far inside.
 
     Source: Wang et al. 2004, Sec. III.B, Eq. 13; K1 = 0.01, K2 = 0.03. Window conventions and the
         border that is left out: as scikit-image's ``structural_similarity``.
     """
-    estimate, truth, _ = _prepare(estimate, truth, None)
+    estimate, truth, mask = _prepare(estimate, truth, mask)
     sizes = {"gaussian": 11, "uniform": 7}
     if window not in sizes:
         raise UserError(f"unknown SSIM window {window!r}: there are {' and '.join(sizes)}.")
@@ -91,7 +102,13 @@ def ssim(estimate: Tensor, truth: Tensor, window: Literal["gaussian", "uniform"]
     similarity = ((2 * mean_e * mean_t + c1) * (2 * covariance + c2)) / (
         (mean_e**2 + mean_t**2 + c1) * (var_e + var_t + c2)
     )
-    return similarity.mean((1, 2, 3)).float()
+    if mask is None:
+        return similarity.mean((1, 2, 3)).float()
+    border = size // 2
+    inner = mask[..., border : mask.shape[-2] - border, border : mask.shape[-1] - border]
+    if not inner.flatten(1).any(1).all():
+        raise UserError(f"an image's mask has no True {border} pixels from the edge: SSIM has nothing to average.")
+    return ((similarity * inner).sum((1, 2, 3)) / (inner.sum((1, 2, 3)) * truth.shape[1])).float()
 
 
 def lmse_window(height: int, width: int) -> tuple[int, int]:
@@ -157,33 +174,70 @@ def luma_bt601(image: Tensor) -> Tensor:
     return (16 + (weights * image.expand(-1, 3, -1, -1)).sum(1, keepdim=True)) / 255
 
 
+def fit_scale(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """An estimate times the one number that brings it nearest to the truth; 0 where it has no energy.
+
+    Args:
+        estimate: (B, C, H, W).
+        truth: (B, C, H, W).
+        mask: (B, 1, H, W) bool, True where scored.
+
+    Returns:
+        (B, C, H, W).
+
+    Source: Grosse et al. 2009, Eq. 3.
+    """
+    estimate, truth = estimate.float(), truth.float()
+    energy = (estimate * estimate * mask).sum((1, 2, 3), keepdim=True, dtype=torch.float64)
+    agreement = (estimate * truth * mask).sum((1, 2, 3), keepdim=True, dtype=torch.float64)
+    return estimate * torch.where(energy > 1e-5, agreement / energy.clamp_min(1e-5), 0).float()
+
+
 @dataclass(frozen=True)
 class Protocol:
-    """How a field computes its scores.
+    """How a field computes its scores; each function takes estimate, truth and mask.
 
     Attributes:
-        prepare: applied to estimate and truth before PSNR, SSIM, LMSE and MSE.
+        prepare: gives estimate and truth as they are scored.
         psnr: of prepared images.
         ssim: of prepared images.
+        lmse: of prepared images.
+        ceiling: estimates are clipped to this before anything else.
     """
 
-    prepare: Callable[[Tensor], Tensor]
-    psnr: Callable[..., Tensor]
+    prepare: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+    psnr: Metric
     ssim: Metric
+    lmse: Metric = lmse
+    ceiling: float = 1.0
 
 
-def _unchanged(image: Tensor) -> Tensor:
-    return image
+def _unchanged(estimate: Tensor, truth: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return estimate, truth
 
 
-def _ssim_uniform(estimate: Tensor, truth: Tensor) -> Tensor:
-    return ssim(estimate, truth, "uniform")
+def _luma(estimate: Tensor, truth: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return luma_bt601(estimate), luma_bt601(truth)
+
+
+def _scaled(estimate: Tensor, truth: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return fit_scale(estimate, truth, mask), truth
+
+
+def _ssim_uniform(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    return ssim(estimate, truth, mask, "uniform")
+
+
+def _lmse_grey(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    return lmse(estimate.mean(1, keepdim=True), truth.mean(1, keepdim=True), mask)
 
 
 PROTOCOLS = {
     "rgb": Protocol(_unchanged, psnr, ssim),
     "rgb-uniform": Protocol(_unchanged, psnr_per_channel, _ssim_uniform),
-    "y": Protocol(luma_bt601, psnr, ssim),
+    "y": Protocol(_luma, psnr, ssim),
+    # An estimate known up to a scale may pass 1 before it is scaled.
+    "intrinsic": Protocol(_scaled, psnr, ssim, _lmse_grey, ceiling=float("inf")),
 }
 
 
@@ -209,7 +263,8 @@ def score(
 ) -> list[dict[str, Any]]:
     """Score the estimated layers of a batch, image by image.
 
-    Estimates are clipped to [0, 1] first, as saving an image would. Where the layers have no order,
+    Estimates are clipped to [0, 1] first, as saving an image would (``intrinsic``: to [0, ∞), since
+    each is scaled to fit its truth). Where the layers have no order,
     the permutation with the best mean PSNR serves all metrics of an image.
 
     Args:
@@ -240,19 +295,20 @@ def score(
         estimates, layers, mask = estimates.cpu(), layers.cpu(), mask.cpu()
     how = protocol(protocol_name)
     with torch.autocast(layers.device.type, enabled=False):
-        estimates = torch.stack([how.prepare(e) for e in estimates.float().clamp(0, 1).unbind(1)], 1)
-        layers = torch.stack([how.prepare(t) for t in layers[:, :count].float().unbind(1)], 1)
+        estimates, layers = estimates.float().clamp(0, how.ceiling), layers[:, :count].float()
         order = torch.arange(count, device=layers.device).expand(len(layers), -1)
         if not ordered:
-            pairs = [[how.psnr(estimates[:, i], layers[:, j], mask) for j in range(count)] for i in range(count)]
+            pairs = [
+                [how.psnr(*how.prepare(estimate, truth, mask), mask) for truth in layers.unbind(1)]
+                for estimate in estimates.unbind(1)
+            ]
             order = best_assignment(-torch.stack([torch.stack(row, 1) for row in pairs], 1))[0]
         index = order.view(*order.shape, 1, 1, 1).expand_as(layers)
         assigned = estimates.gather(1, index)
+        judged = [how.prepare(e, t, mask) for e, t in zip(assigned.unbind(1), layers.unbind(1), strict=True)]
+        metrics = {"psnr": how.psnr, "ssim": how.ssim, "lmse": how.lmse, "mse": mse}
         values = {
-            "psnr": _each(assigned, layers, lambda e, t: how.psnr(e, t, mask)),
-            "ssim": _each(assigned, layers, how.ssim),
-            "lmse": _each(assigned, layers, lambda e, t: lmse(e, t, mask)),
-            "mse": _each(assigned, layers, lambda e, t: mse(e, t, mask)),
+            name: torch.stack([metric(e, t, mask) for e, t in judged], 1).tolist() for name, metric in metrics.items()
         }
     rows = [{"assignment": order[b].tolist()} for b in range(len(layers))]
     return [{**row, **{name: value[b] for name, value in values.items()}} for b, row in enumerate(rows)]
@@ -269,13 +325,6 @@ class _Window:
         flat = image.reshape(batch * channels, 1, height, width)
         flat = F.conv2d(F.conv2d(flat, self.line.view(1, 1, -1, 1)), self.line.view(1, 1, 1, -1))
         return flat.view(batch, channels, *flat.shape[-2:])
-
-
-def _each(assigned: Tensor, layers: Tensor, metric: Metric) -> list[list[float]]:
-    """The metric of every image's every layer."""
-    values = [metric(e, t) for e, t in zip(assigned.unbind(1), layers.unbind(1), strict=True)]
-    found: list[list[float]] = torch.stack(values, 1).tolist()
-    return found
 
 
 def _prepare(estimate: Tensor, truth: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:

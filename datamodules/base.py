@@ -16,19 +16,31 @@ from typing import Any, NoReturn
 
 import torch
 from lightning import LightningDataModule, Trainer
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from datamodules.mixing import Mixing
-from datamodules.types import LayerBatch, LayerSpec, Role, UnmixedBatch, UserError
+from datamodules.types import LayerBatch, LayerSpec, Pairing, Role, Sample, UnmixedBatch, UserError
 
 EVALUATION_SEED = 0
 """Seeds the select and test roles, whatever the run's own seed: every run is judged on the same images."""
 
+EVERY_SCENE = slice(None)
+MIXTURE_SCENES = slice(0, None, 2)
+LAYER_SCENES = slice(1, None, 2)
+"""Which of a role's scenes a sample may come from: unpaired mixtures and layers share none."""
 
-def sample_generator(seed: int, role: Role, k: int) -> torch.Generator:
-    """The generator of one sample; samples are independent and need no predecessor."""
-    digest = hashlib.blake2b(f"{seed}/{role}/{k}".encode(), digest_size=8).digest()
+
+def sample_generator(seed: int, role: Role, k: int, part: int = 0) -> torch.Generator:
+    """The generator of one sample; samples are independent and need no predecessor.
+
+    Args:
+        seed: of the run.
+        role: of the data.
+        k: which sample.
+        part: 0 for the mixture; in unpaired data 1 + i for layer i.
+    """
+    text = f"{seed}/{role}/{k}/{part}" if part else f"{seed}/{role}/{k}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
@@ -74,26 +86,36 @@ def images_seen(trainer: Trainer, batch_size: int) -> int:
     return processed * batch_size
 
 
-class _Samples(Dataset[UnmixedBatch]):
-    """A role of a datamodule, sample by sample."""
+class _Samples(Dataset[Any]):
+    """A role of a datamodule, sample by sample: unmixed where it is mixed here, else whole."""
 
     def __init__(self, data: LayerDataModule, role: Role) -> None:
         self.data, self.role = data, role
 
-    def __getitem__(self, k: int) -> UnmixedBatch:
+    def __getitem__(self, k: int) -> Any:
+        if self.role != "train" or self.data.pairing == "paired":
+            return self._one(k, 0, EVERY_SCENE)
+        layers = range(len(self.data.spec["layers"]))
+        return self._one(k, 0, MIXTURE_SCENES), *(self._one(k, 1 + i, LAYER_SCENES) for i in layers)
+
+    def _one(self, k: int, part: int, scenes: slice) -> UnmixedBatch | LayerBatch:
         data, role = self.data, self.role
-        generator = sample_generator(data.seed if role == "train" else EVALUATION_SEED, role, k)
-        layers, name = data.draw_layers(role, k, generator)
-        parameters = data.mixing.draw(generator, layers.shape)
-        mask = torch.ones(1, *layers.shape[-2:], dtype=torch.bool)
-        return UnmixedBatch(layers, parameters, mask, name)  # type: ignore[arg-type]  # one name; collation lists them
+        generator = sample_generator(data.seed if role == "train" else EVALUATION_SEED, role, k, part)
+        sample = data.draw(role, k, generator, scenes)
+        mask = sample.mask
+        if mask is None:
+            mask = torch.ones(1, *sample.sources.shape[-2:], dtype=torch.bool)
+        if sample.mixture is not None:
+            return LayerBatch(sample.mixture, sample.sources, mask, sample.name)  # type: ignore[arg-type]
+        parameters = data.mixing.draw(generator, sample.sources.shape)
+        return UnmixedBatch(sample.sources, parameters, mask, sample.name)  # type: ignore[arg-type]
 
 
 class LayerDataModule(LightningDataModule, ABC):
     """Base of all data sets.
 
     A subclass passes its image-formation model to ``super().__init__`` and implements ``spec``,
-    ``files``, ``open``, ``count`` and ``draw_layers``.
+    ``files``, ``open``, ``count`` and ``draw``.
 
     Args:
         mixing: image-formation model.
@@ -104,6 +126,8 @@ class LayerDataModule(LightningDataModule, ABC):
         seed: seeds the training stream; the run's own seed on the command line.
         root: folder that holds the data sets on disk; default ``$UNBLEND_DATA``.
         num_workers: processes that prepare samples; the samples do not depend on it.
+        pairing: ``unpaired``: in training, mixtures and layers come from disjoint scenes, and no layer of
+            a batch belongs to one of its mixtures.
 
     Raises:
         UserError: a budget below one batch, or a number below 1.
@@ -119,6 +143,7 @@ class LayerDataModule(LightningDataModule, ABC):
         seed: int = 0,
         root: str | None = None,
         num_workers: int = 0,
+        pairing: Pairing = "paired",
     ) -> None:
         super().__init__()
         if images < batch_size or batch_size < 1 or selections < 1 or (test_images is not None and test_images < 1):
@@ -127,6 +152,7 @@ class LayerDataModule(LightningDataModule, ABC):
                 "all must be at least 1, and images at least one batch."
             )
         self.mixing = mixing
+        self.pairing = pairing
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.test_images = test_images
         self.root = Path(root or os.environ.get("UNBLEND_DATA") or "data").expanduser()
@@ -135,9 +161,6 @@ class LayerDataModule(LightningDataModule, ABC):
         """Optimiser steps from one look at the select role to the next."""
         self.images = batch_size * self.select_every * (steps // self.select_every)
         self._resumed_at = 0
-
-    equal_sizes: bool = True
-    """Whether all images of a role have one size; otherwise they are judged one at a time."""
 
     # What a data set must say of itself ---------------------------------------------------------
 
@@ -152,7 +175,7 @@ class LayerDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Read what ``draw_layers`` needs; called once per process, may be called again.
+        """Read what ``draw`` needs; called once per process, may be called again.
 
         Raises:
             UserError: data are missing or corrupt.
@@ -163,12 +186,55 @@ class LayerDataModule(LightningDataModule, ABC):
         """Images in the select or test role."""
 
     @abstractmethod
-    def draw_layers(self, role: Role, k: int, generator: torch.Generator) -> tuple[Tensor, str]:
-        """Layers of sample k.
+    def draw(self, role: Role, k: int, generator: torch.Generator, scenes: slice = EVERY_SCENE) -> Sample:
+        """Sample k of a role.
 
-        Returns:
-            (K, C, H, W) float32 in [0, 1], and a name that is unique within the role.
+        Args:
+            role: what it is for.
+            k: which.
+            generator: the sample's own; all its randomness comes from it.
+            scenes: which of the role's scenes may be used; data without a list of scenes may ignore it.
         """
+
+    # What a data set may say of itself ----------------------------------------------------------
+
+    def equal_sizes(self, role: Role) -> bool:
+        """Whether all images of a role have one size; otherwise they are judged one at a time."""
+        return True
+
+    def describe(
+        self,
+        layers: list[str],
+        *,
+        citation: str,
+        licence: str,
+        scored: list[str] | None = None,
+        channels: int = 3,
+        protocol: str = "rgb",
+    ) -> LayerSpec:
+        """A spec with what the image-formation model and the pairing say.
+
+        Args:
+            layers: names of the layers in training.
+            citation: where the data come from.
+            licence: under which terms.
+            scored: names of those with a truth in the test role; default all.
+            channels: colour channels.
+            protocol: of scoring.
+        """
+        return LayerSpec(
+            layers=layers,
+            scored=layers if scored is None else scored,
+            ordered=not self.mixing.symmetric,
+            channels=channels,
+            scale=self.mixing.scale,
+            mixing=self.mixing.name,
+            gain=self.mixing.gain(len(layers)),
+            pairing=self.pairing,
+            protocol=protocol,
+            citation=citation,
+            licence=licence,
+        )
 
     # What follows is the same for all -----------------------------------------------------------
 
@@ -202,7 +268,7 @@ class LayerDataModule(LightningDataModule, ABC):
         return min(self.count("test"), self.test_images or self.count("test"))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        return self._mix(batch) if isinstance(batch, UnmixedBatch) else batch
+        return self._mix(batch)
 
     def state_dict(self) -> dict[str, int]:
         """Images seen, so that a resumed run goes on with the next one."""
@@ -219,7 +285,7 @@ class LayerDataModule(LightningDataModule, ABC):
         return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
 
     def _evaluation_loader(self, role: Role, count: int, rank: int, world: int) -> DataLoader[Any]:
-        batch_size = 16 if self.equal_sizes else 1
+        batch_size = 16 if self.equal_sizes(role) else 1
         return self._loader(role, RankSampler(count, rank, world), batch_size, self._collate_mixed)
 
     def _loader(self, role: Role, sampler: RankSampler, batch_size: int, collate: Any) -> DataLoader[Any]:
@@ -232,14 +298,25 @@ class LayerDataModule(LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def _collate_mixed(self, items: list[UnmixedBatch]) -> LayerBatch:
+    def _collate_mixed(self, items: list[Any]) -> LayerBatch:
         return self._mix(_collate(items))
 
-    def _mix(self, batch: UnmixedBatch) -> LayerBatch:
-        mixture = self.mixing.forward(batch.layers, batch.parameters)
-        return LayerBatch(mixture, batch.layers, batch.mask, batch.ids)
+    def _mix(self, batch: Any) -> LayerBatch:
+        if isinstance(batch, list):  # unpaired: the mixtures, then for each layer the samples it is taken from
+            mixtures, *others = (self._mix(one) for one in batch)
+            foreign = [other.layers[:, i] for i, other in enumerate(others)]
+            return mixtures._replace(layers=torch.stack(foreign, 1))
+        if isinstance(batch, UnmixedBatch):
+            layers = self.mixing.render(batch.sources, batch.parameters)
+            return LayerBatch(self.mixing.forward(layers, batch.parameters), layers, batch.mask, batch.ids)
+        whole: LayerBatch = batch
+        return whole
 
 
-def _collate(items: list[UnmixedBatch]) -> UnmixedBatch:
-    layers, parameters, mask, ids = zip(*items, strict=True)
-    return UnmixedBatch(torch.stack(layers), default_collate(list(parameters)), torch.stack(mask), list(ids))
+def _collate(items: list[Any]) -> Any:
+    if type(items[0]) is tuple:
+        return [_collate(list(column)) for column in zip(*items, strict=True)]
+    first, second, mask, ids = zip(*items, strict=True)
+    if isinstance(items[0], LayerBatch):
+        return LayerBatch(torch.stack(first), torch.stack(second), torch.stack(mask), list(ids))
+    return UnmixedBatch(torch.stack(first), default_collate(list(second)), torch.stack(mask), list(ids))

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from datamodules import sources
-from datamodules.base import EVALUATION_SEED, LayerDataModule, sample_generator
+from datamodules.base import EVALUATION_SEED, EVERY_SCENE, LayerDataModule, sample_generator
 from datamodules.mixing import Camera, Mixing, Sum
-from datamodules.types import LayerSpec, Role
+from datamodules.types import LayerSpec, Role, Sample
 
 
 class Digits(LayerDataModule):
-    """Two digits summed on one detector, then downsampled by 2, with Gaussian noise.
+    """Two digits on one low-resolution, noisy detector.
 
-    ``embedded``: scikit-learn's 1,797 digits brought to 28×28, split by image, in their order: 1,297
-    for training, 200 to select (100 pairs), 300 to test (150 pairs). ``mnist``: the official files
-    under ``<root>/mnist``; of the 60,000 training images the last 1,000 select (500 pairs), the
-    10,000 test images are scored as 5,000 pairs. Evaluation pairs are disjoint.
+    Summed, downsampled by 2, with Gaussian noise. ``embedded``: scikit-learn's 1,797 digits brought to 28×28,
+    split by image, in their order: 1,297 for training, 200 to select (100 pairs), 300 to test (150 pairs).
+    ``mnist``: the official files under ``<root>/mnist``; of the 60,000 training images the last 1,000 select
+    (500 pairs), the 10,000 test images are scored as 5,000 pairs. Evaluation pairs are disjoint.
 
     Source: ConvSep and LiGT, Sec. II and IV (data), Eq. 1. Reconstructed: see ``Camera``.
 
@@ -47,15 +47,9 @@ class Digits(LayerDataModule):
             "embedded": "Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, 1998 (scikit-learn)",
             "mnist": "LeCun, Cortes & Burges, The MNIST database of handwritten digits",
         }
-        return LayerSpec(
-            layers=["digit_1", "digit_2"],
-            scored=["digit_1", "digit_2"],
-            ordered=not self.mixing.symmetric,
+        return self.describe(
+            ["digit_1", "digit_2"],
             channels=1,
-            scale=self.mixing.scale,
-            mixing=self.mixing.name,
-            gain=self.mixing.gain(2),
-            protocol="rgb",
             citation=citations[self.source],
             licence={"embedded": "CC BY 4.0", "mnist": "CC BY-SA 3.0"}[self.source],
         )
@@ -82,7 +76,11 @@ class Digits(LayerDataModule):
     def count(self, role: Role) -> int:
         return len(self._pairs[role])
 
-    def draw_layers(self, role: Role, k: int, generator: torch.Generator) -> tuple[Tensor, str]:
+    def draw(self, role: Role, k: int, generator: torch.Generator, scenes: slice = EVERY_SCENE) -> Sample:
         digits = self._digits[role]
-        pair = torch.randint(len(digits), (2,), generator=generator) if role == "train" else self._pairs[role][k]
-        return digits[pair], f"{k:06d}-" + "+".join(str(i) for i in pair.tolist())
+        if role == "train":
+            allowed = torch.arange(len(digits))[scenes]
+            pair = allowed[torch.randint(len(allowed), (2,), generator=generator)]
+        else:
+            pair = self._pairs[role][k]
+        return Sample(digits[pair], f"{k:06d}-" + "+".join(str(i) for i in pair.tolist()))

@@ -1,4 +1,4 @@
-"""Where clean layers come from: digits and photographs, embedded or in folders."""
+"""Digits, embedded or as MNIST's files, and where packages keep the images that they ship with."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from datamodules.base import missing_data
 from datamodules.types import Role, UserError
-
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
 # SHA-256 of the uncompressed idx files, so that a recompressed copy is as good as the original.
 MNIST_IMAGES = {
@@ -124,37 +120,3 @@ def read_idx(path: Path, sha256: str | None = None) -> Tensor:
     if sha256 is not None and hashlib.sha256(raw).hexdigest() != sha256:
         raise UserError(f"corrupt idx file {path}: its digest is not the official one; {again}.")
     return torch.frombuffer(bytearray(raw[16:]), dtype=torch.uint8).view(count, 1, height, width) / 255
-
-
-def photographs_in(folder: Path, dataset: str) -> list[Path]:
-    """Photographs of a folder, sorted by name.
-
-    Raises:
-        UserError: the folder is missing or has none.
-    """
-    found = []
-    if folder.is_dir():
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not found:
-        missing_data(dataset, folder, "image files (" + ", ".join(sorted(IMAGE_SUFFIXES)) + ")", "its authors")
-    return found
-
-
-def read_photograph(path: Path, short_side: int) -> Tensor:
-    """A photograph as colour, resized (antialiased bicubic) so that its shorter side is ``short_side``.
-
-    Returns:
-        (3, H, W) uint8, H or W = ``short_side``.
-
-    Raises:
-        UserError: the file cannot be decoded.
-    """
-    try:
-        with Image.open(path) as image:
-            colour = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"cannot read the photograph {path}: {error}; replace or remove the file.") from error
-    ratio = short_side / min(colour.size)
-    width, height = (max(short_side, round(side * ratio)) for side in colour.size)
-    pixels: Tensor = pil_to_tensor(colour.resize((width, height), Image.Resampling.BICUBIC))
-    return pixels

@@ -9,7 +9,8 @@ from torch import Tensor
 from datamodules.errors import UserError
 
 Role = Literal["train", "select", "test"]
-__all__ = ["ROLES", "LayerBatch", "LayerSpec", "Role", "UnmixedBatch", "UserError"]
+Pairing = Literal["paired", "unpaired"]
+__all__ = ["ROLES", "LayerBatch", "LayerSpec", "Pairing", "Role", "Sample", "UnmixedBatch", "UserError"]
 
 ROLES: tuple[Role, ...] = ("train", "select", "test")
 
@@ -27,6 +28,8 @@ class LayerSpec(TypedDict):
         scale: how many times larger a layer is than the mixture, along each side.
         mixing: name of the image-formation model.
         gain: the layers' sum in units of the mixture: 1 where the model sums them, K where it averages K.
+        pairing: ``paired``, or ``unpaired`` where the mixtures and layers of a training batch are of
+            different scenes.
         protocol: name of the scoring protocol.
         citation: where the data come from.
         licence: under which terms.
@@ -39,6 +42,7 @@ class LayerSpec(TypedDict):
     scale: int
     mixing: str
     gain: float
+    pairing: str
     protocol: str
     citation: str
     licence: str
@@ -49,7 +53,8 @@ class LayerBatch(NamedTuple):
 
     Attributes:
         mixture: (B, C, h, w) float32, finite, nominally in [0, 1]; a sum or sensor noise may leave it.
-        layers: (B, K, C, H, W) float32 in [0, 1]; H = scale · h.
+        layers: (B, K, C, H, W) float32 in [0, 1]; H = scale · h. In the test role perhaps only those
+            that ``spec["scored"]`` names. In unpaired training they are not those of the mixture.
         mask: (B, 1, H, W) bool, True where scored.
         ids: B names, unique within a role.
     """
@@ -60,17 +65,34 @@ class LayerBatch(NamedTuple):
     ids: list[str]
 
 
-class UnmixedBatch(NamedTuple):
-    """Layers with the parameters of their mixing, before they are blended (on the device, in training).
+class Sample(NamedTuple):
+    """One sample as a data set draws it.
 
     Attributes:
-        layers: (B, K, C, H, W) float32 in [0, 1].
+        sources: (S, C, H, W) float32 in [0, 1]: clean pictures that the image-formation model makes
+            layers of; where the mixture is given, the layers themselves.
+        name: unique within the role.
+        mixture: (C, h, w), where it was not made here: a photograph of the real thing.
+        mask: (1, H, W) bool, True where scored; None for everywhere.
+    """
+
+    sources: Tensor
+    name: str
+    mixture: Tensor | None = None
+    mask: Tensor | None = None
+
+
+class UnmixedBatch(NamedTuple):
+    """Sources with the parameters of their mixing, before they are blended (on the device, in training).
+
+    Attributes:
+        sources: (B, S, C, H, W) float32 in [0, 1].
         parameters: what ``Mixing.draw`` gave, each with a leading B.
         mask: (B, 1, H, W) bool.
         ids: B names.
     """
 
-    layers: Tensor
+    sources: Tensor
     parameters: dict[str, Tensor]
     mask: Tensor
     ids: list[str]

@@ -49,6 +49,11 @@ class MethodCard:
 
     def accepts(self, spec: LayerSpec) -> str | None:
         """None where the method can run on such data, else the reason why not."""
+        if self.trains and self.supervision != spec["pairing"]:
+            return (
+                f"{self.title} learns from {self.supervision} data, these are {spec['pairing']}: "
+                f"set --data.pairing={self.supervision}"
+            )
         asked = {"layers": len(spec["layers"]), "channels": spec["channels"], "scales": spec["scale"]}
         for what, value in asked.items():
             allowed = getattr(self, what)
@@ -125,10 +130,11 @@ class SeparationMethod(LightningModule, ABC):
 
         This is not a score: scores come from the benchmark, on the test role.
         """
-        estimates = self(batch.mixture)
-        truth = batch.layers[:, : estimates.shape[1]].float()
+        spec, estimates = self.hparams["spec"], self(batch.mixture)
+        count = min(estimates.shape[1], len(spec["scored"]) if spec else batch.layers.shape[1])
+        estimates, truth = estimates[:, :count], batch.layers[:, :count].float()
         cost = pairwise(estimates.clamp(0, 1), truth, squared)
-        ordered = bool(self.hparams["spec"] and self.hparams["spec"]["ordered"])
+        ordered = bool(spec and spec["ordered"])
         error = cost.diagonal(dim1=1, dim2=2).mean(1) if ordered else best_assignment(cost)[1]
         psnr = -10 * error.clamp_min(1e-10).log10()
         self.log("select/psnr", psnr.mean(), batch_size=len(psnr), sync_dist=True, prog_bar=True)

@@ -66,7 +66,7 @@ def test_gaussian_ssim_equals_scikit_image(pair: tuple[Tensor, Tensor]) -> None:
 def test_uniform_ssim_equals_scikit_image(pair: tuple[Tensor, Tensor]) -> None:
     estimate, truth = pair
     expected = oracle.structural_similarity(channels_last(truth), channels_last(estimate), data_range=1, channel_axis=2)
-    assert float(metrics.ssim(estimate, truth, "uniform")) == pytest.approx(expected, abs=1e-4)
+    assert float(metrics.ssim(estimate, truth, window="uniform")) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera"])

@@ -1,69 +1,14 @@
-"""Image-formation models: how layers become a mixture.
-
-Each model has two halves. ``draw`` picks one sample's parameters on the CPU from that sample's own
-generator, so a sample does not depend on the device or on its neighbours; ``forward`` is batched
-and runs where the layers are.
-"""
+"""Models that blend their sources as they are: sums, ratios, products, mattes, and a camera behind them."""
 
 from __future__ import annotations
-
-from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.types import UserError
-
-
-class Mixing(ABC):
-    """An image-formation model.
-
-    Attributes:
-        symmetric: True where exchanging two layers leaves the mixture unchanged, so that their
-            order cannot be told from it.
-        scale: how many times larger a layer is than the mixture, along each side.
-    """
-
-    symmetric: bool = True
-    scale: int = 1
-
-    @property
-    def name(self) -> str:
-        """Name of the model, for tables and records."""
-        return type(self).__name__.lower()
-
-    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
-        """Pick one sample's parameters.
-
-        Args:
-            generator: the sample's own generator.
-            shape: (K, C, H, W) of the sample's layers.
-
-        Returns:
-            Named tensors without a batch dimension.
-        """
-        return {}
-
-    def gain(self, layers: int) -> float:
-        """The layers' sum in units of the mixture, if they are equally strong.
-
-        Args:
-            layers: how many there are.
-        """
-        return float(layers)
-
-    @abstractmethod
-    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        """Blend layers.
-
-        Args:
-            layers: (B, K, C, H, W) in [0, 1].
-            parameters: what ``draw`` gave for each sample, stacked along a leading B.
-
-        Returns:
-            (B, C, H / scale, W / scale) mixture.
-        """
+from datamodules.errors import UserError
+from datamodules.fields import octave_noise
+from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
 
 
 class Sum(Mixing):
@@ -105,19 +50,67 @@ class Ratio(Mixing):
     def __init__(self, low: float = 0.7, high: float | None = None) -> None:
         self.low = low
         self.high = low if high is None else high
-        if not 0 <= self.low <= self.high <= 1:
-            raise UserError(f"ratio from {self.low} to {self.high}: it must be 0 <= low <= high <= 1.")
+        check_range("ratio", (self.low, self.high), 0, 1)
         # A range that is its own mirror image, or an even blend, gives the layers no order.
         self.symmetric = abs(self.low + self.high - 1) < 1e-9
 
     def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
-        if shape[0] != 2:
-            raise UserError(f"a ratio blends 2 layers, not {shape[0]}: use Mean or Sum.")
-        return {"ratio": self.low + (self.high - self.low) * torch.rand((), generator=generator)}
+        require_sources("a ratio", shape, 2)
+        return {"ratio": uniform(generator, self.low, self.high)}
 
     def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        ratio = parameters["ratio"].view(-1, 1, 1, 1)
+        ratio = image_like(parameters["ratio"])
         return ratio * layers[:, 0] + (1 - ratio) * layers[:, 1]
+
+
+class Product(Mixing):
+    """z = a · s, in [0, 1]; albedo times shading, pixel by pixel.
+
+    Source: SILS, introduction, the intrinsic decomposition; Barrow & Tenenbaum 1978.
+    """
+
+    symmetric = False
+
+    def gain(self, layers: int) -> float:
+        return 2.0 * layers  # two layers of middle brightness make a quarter of full brightness
+
+    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
+        require_sources("a product", shape, 2)
+        return {}
+
+    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        return layers[:, 0] * layers[:, 1]
+
+
+class AlphaCompositing(Mixing):
+    """z = α·x_1 + (1 − α)·x_2, in [0, 1], with a soft matte α(p) of smooth random shape.
+
+    Which of two pictures lies on top cannot be told where the matte covers half of the image.
+
+    Source: Porter & Duff 1984, the operator "over". The matte is ours: multi-octave noise n, and
+        α = smoothstep((n − ½) / softness + ½).
+
+    Args:
+        softness: range of the noise over which the matte goes from 0 to 1.
+
+    Raises:
+        UserError: a softness that is not positive.
+    """
+
+    def __init__(self, softness: float = 0.2) -> None:
+        if softness <= 0:
+            raise UserError(f"softness {softness}: it must be positive.")
+        self.softness = softness
+
+    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
+        require_sources("alpha compositing", shape, 2)
+        noise = octave_noise(generator, *shape[-2:], persistence=0.4)
+        ramp = ((noise - noise.median()) / self.softness + 0.5).clamp(0, 1)
+        return {"alpha": ramp * ramp * (3 - 2 * ramp)}
+
+    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        alpha = parameters["alpha"]
+        return alpha * layers[:, 0] + (1 - alpha) * layers[:, 1]
 
 
 class Camera(Mixing):
@@ -150,6 +143,9 @@ class Camera(Mixing):
 
     def gain(self, layers: int) -> float:
         return self.mixing.gain(layers)
+
+    def render(self, sources: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        return self.mixing.render(sources, parameters)
 
     def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
         _, channels, height, width = shape

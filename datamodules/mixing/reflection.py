@@ -1,0 +1,104 @@
+"""A reflection in a pane of glass."""
+
+from __future__ import annotations
+
+import torch
+from kornia.filters import gaussian_blur2d
+from torch import Tensor
+
+from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
+
+GAMMA = 2.2
+"""Of the display: intensity of light = value ** GAMMA."""
+
+
+class GlassReflection(Mixing):
+    """I = clip((a·B^γ + R^γ)^(1/γ)): light adds before the camera's gamma; the reflection is out of focus.
+
+    Sources are two photographs. The layers are the background B, as it is, and the reflection R, made
+    from the other photograph: to linear light; Gaussian blur; where the sum with the background passes
+    1, the mean excess, times ``attenuation``, is subtracted from the whole channel; clip; a vignette
+    with its centre near the image; back from linear light.
+
+    Source: Zhang et al., CVPR 2018 (PLNet), Sec. 4.1, and the authors' synthesis code for the order of
+        the steps; after Fan et al., ICCV 2017. Reconstructed: the vignette's size in units of the image.
+
+    Args:
+        sigma: range of the blur's standard deviation in pixels.
+        attenuation: range of the factor on the excess.
+        transparency: range of a, the share of the background's light that the glass lets through.
+        vignette: standard deviation of the vignette in units of the longer side.
+
+    Raises:
+        UserError: a range that is empty or impossible.
+    """
+
+    symmetric = False
+
+    def __init__(
+        self,
+        sigma: tuple[float, float] = (1.0, 5.0),
+        attenuation: tuple[float, float] = (1.08, 1.18),
+        transparency: tuple[float, float] = (0.8, 1.0),
+        vignette: float = 0.52,
+    ) -> None:
+        check_range("sigma", sigma, 0.1, 50)
+        check_range("attenuation", attenuation, 0, 10)
+        check_range("transparency", transparency, 0, 1)
+        check_range("vignette", (vignette, vignette), 0.01, 100)
+        self.sigma, self.attenuation, self.transparency, self.vignette = sigma, attenuation, transparency, vignette
+        self.window = 2 * round(3 * sigma[1]) + 1
+
+    def gain(self, layers: int) -> float:
+        return 1.0
+
+    @staticmethod
+    def dominates(background: Tensor, reflection: Tensor) -> bool:
+        """Whether a photograph is too bright to be a background's reflection.
+
+        Args:
+            background: (C, H, W) in [0, 1].
+            reflection: (C, H, W) in [0, 1].
+
+        Returns:
+            Whether it has more light than the background; such pairs are not used.
+        """
+        return bool((reflection**GAMMA).mean() > (background**GAMMA).mean())
+
+    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
+        require_sources("a reflection", shape, 2)
+        return {
+            "sigma": uniform(generator, *self.sigma),
+            "attenuation": uniform(generator, *self.attenuation),
+            "transparency": uniform(generator, *self.transparency),
+            "centre": uniform(generator, -0.6, 0.6, 2),  # from the image's middle, in units of its sides
+        }
+
+    def render(self, sources: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        background, reflection = sources.unbind(1)
+        height, width = background.shape[-2:]
+        window = min(self.window, height - 1 + height % 2), min(self.window, width - 1 + width % 2)
+        sigma = parameters["sigma"].view(-1, 1).expand(-1, 2)
+        light = gaussian_blur2d(reflection**GAMMA, window, sigma)
+        blend = background**GAMMA + light
+        over = (blend > 1).to(blend)
+        # The mean of what is too bright, channel by channel; 1 where nothing is.
+        mean = (blend * over).sum((2, 3), keepdim=True) / over.sum((2, 3), keepdim=True).clamp_min(1)
+        light = (light - (mean - 1).clamp_min(0) * image_like(parameters["attenuation"])).clamp(0, 1)
+        rows = torch.linspace(-0.5, 0.5, height, device=light.device, dtype=light.dtype).view(1, 1, -1, 1)
+        columns = torch.linspace(-0.5, 0.5, width, device=light.device, dtype=light.dtype).view(1, 1, 1, -1)
+        down, right = (image_like(part) for part in parameters["centre"].unbind(1))
+        longer = max(height, width)
+        squared = ((rows - down) * height / longer) ** 2 + ((columns - right) * width / longer) ** 2
+        light = light * torch.exp(-0.5 * squared / self.vignette**2)
+        return torch.stack([background, _encode(light)], 1)
+
+    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        background, reflection = layers.unbind(1)
+        light = image_like(parameters["transparency"]) * background**GAMMA + reflection**GAMMA
+        return _encode(light).clamp(0, 1)
+
+
+def _encode(light: Tensor) -> Tensor:
+    """Linear light to display values; black keeps a finite slope."""
+    return light.clamp_min(1e-8) ** (1 / GAMMA) * (light > 1e-8)

@@ -1,0 +1,147 @@
+"""Light scattered on the way: haze, yellow haze, thin clouds and their shadows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from datamodules.fields import octave_noise
+from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
+
+
+class AtmosphericScattering(Mixing):
+    """I = J·t + A·(1 − t), t = exp(−β·d): haze that thickens with depth.
+
+    Sources are a clean picture J and its depth d in [0, 1] (larger is farther; the same in all channels);
+    layers are the background J and the haze A·(1 − t), so that t can be had from the latter.
+
+    Source: Koschmieder 1924; DMGN, Sec. IV.D, [56]; β and A as RESIDE (Li et al. 2019, Sec. II) draws them.
+
+    Args:
+        beta: range of the scattering coefficient β, in units of 1 / largest depth.
+        airlight: range of the airlight A, one grey value for each image.
+
+    Raises:
+        UserError: an empty range, a negative β, or an airlight outside (0, 1].
+    """
+
+    symmetric = False
+
+    def __init__(self, beta: tuple[float, float] = (0.6, 1.8), airlight: tuple[float, float] = (0.7, 1.0)) -> None:
+        check_range("beta", beta, 0, 100)
+        check_range("airlight", airlight, 1e-3, 1)
+        self.beta, self.airlight = beta, airlight
+
+    def gain(self, layers: int) -> float:
+        return 1.0
+
+    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
+        require_sources("haze", shape, 2)
+        beta = uniform(generator, *self.beta)
+        return {"beta": beta, "airlight": self.draw_airlight(generator, shape[1])}
+
+    def draw_airlight(self, generator: torch.Generator, channels: int) -> Tensor:
+        """(C, 1, 1) colour of the airlight."""
+        return uniform(generator, *self.airlight).expand(channels, 1, 1).clone()
+
+    def render(self, sources: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        background, depth = sources.unbind(1)
+        transmission = torch.exp(-image_like(parameters["beta"]) * depth)
+        return torch.stack([background, parameters["airlight"] * (1 - transmission)], 1)
+
+    def transmission(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        """Transmission t.
+
+        Args:
+            layers: (B, 2, C, H, W) background and haze.
+            parameters: of the samples.
+
+        Returns:
+            (B, C, H, W) in (0, 1].
+        """
+        return 1 - layers[:, 1] / parameters["airlight"]
+
+    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        return layers[:, 0] * self.transmission(layers, parameters) + layers[:, 1]
+
+
+class YellowHaze(AtmosphericScattering):
+    """Haze with a yellow airlight.
+
+    Source: Cascaded GANs, Sec. 3.3, where UGAN adds a "yellow haze interference" to shoes. Reconstructed:
+        the paper gives neither colour nor thickness; it is taken as atmospheric scattering with red
+        0.85 to 1, green 0.65 to 0.85, blue 0.1 to 0.4 times ``airlight``, β as in haze.
+    """
+
+    def draw_airlight(self, generator: torch.Generator, channels: int) -> Tensor:
+        low, high = torch.tensor([0.85, 0.65, 0.1]), torch.tensor([1.0, 0.85, 0.4])
+        colour = low + (high - low) * torch.rand(3, generator=generator)
+        strength = uniform(generator, *self.airlight)
+        return strength * (colour if channels == 3 else colour.mean().expand(channels)).view(-1, 1, 1)
+
+
+class ThinClouds(Mixing):
+    """I = J·(1 − s)·(1 − α) + W·α: thin clouds of opacity α and their shadows s on the ground.
+
+    The source is a clean picture J; layers are the background J and the cloud W·α. The opacity is
+    α = opacity · smoothstep((n − c) / softness) of multi-octave noise n, where c leaves the share
+    ``cover`` of the image under cloud; the shadow is the same field, moved by the sun's direction, weaker.
+
+    Source: Cascaded GANs, Sec. 3.4 ("the information from the clouds and shadows"). Reconstructed: the
+        paper names no model; alpha compositing of a bright, nearly white layer is assumed.
+
+    Args:
+        opacity: range of the largest opacity.
+        cover: range of the share of the image under cloud.
+        brightness: range of the cloud's brightness W.
+        shadow: range of the darkest shadow.
+
+    Raises:
+        UserError: an empty range, or one outside [0, 1].
+    """
+
+    symmetric = False
+
+    def __init__(
+        self,
+        opacity: tuple[float, float] = (0.4, 0.9),
+        cover: tuple[float, float] = (0.3, 0.9),
+        brightness: tuple[float, float] = (0.85, 1.0),
+        shadow: tuple[float, float] = (0.0, 0.4),
+    ) -> None:
+        for what, values in {"opacity": opacity, "cover": cover, "shadow": shadow}.items():
+            check_range(what, values, 0, 1)
+        check_range("brightness", brightness, 1e-3, 1)
+        self.opacity, self.cover, self.brightness, self.shadow = opacity, cover, brightness, shadow
+
+    def gain(self, layers: int) -> float:
+        return 1.0
+
+    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
+        require_sources("a cloud", shape, 1)
+        height, width = shape[-2:]
+        margin = max(1, max(height, width) // 6)
+        noise = octave_noise(generator, height + margin, width + margin, coarsest=3, persistence=0.55)
+        cover, opacity, brightness, shadow = (
+            uniform(generator, *values) for values in (self.cover, self.opacity, self.brightness, self.shadow)
+        )
+        # A sample of the field is enough for its quantile, and spares a sort.
+        edge = noise[:, ::4, ::4].quantile(1 - cover)
+        ramp = ((noise - edge) / (1 - edge).clamp_min(1e-3)).clamp(0, 1)
+        thickness = ramp * ramp * (3 - 2 * ramp)
+        down, right = (int(torch.randint(margin + 1, (), generator=generator)) for _ in range(2))
+        return {
+            "opacity": opacity * thickness[:, :height, :width],
+            "shadow": shadow * thickness[:, down : down + height, right : right + width],
+            "brightness": brightness,
+        }
+
+    def render(self, sources: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        background = sources[:, 0]
+        cloud = image_like(parameters["brightness"]) * parameters["opacity"]
+        return torch.stack([background, cloud.expand_as(background)], 1)
+
+    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        background, cloud = layers.unbind(1)
+        opacity = cloud / image_like(parameters["brightness"])
+        return background * (1 - parameters["shadow"]) * (1 - opacity) + cloud

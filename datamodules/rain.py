@@ -1,0 +1,24 @@
+"""Rain streaks in front of a scene."""
+
+from __future__ import annotations
+
+from datamodules.mixing import HeavyRain, LightRain, Mixing
+from datamodules.picture_task import PictureTask
+
+
+class Rain(PictureTask):
+    """A scene and the rain streaks before it.
+
+    Real sets: ``rain100l`` (light rain) and ``rain100h`` (heavy). Trained on synthesis: light streaks, or for
+    ``rain100h`` heavy ones. Scores are of luma, as in the deraining literature.
+
+    Source: DMGN, Sec. IV.C, after Yang et al., CVPR 2017.
+    """
+
+    layer_names = ("background", "rain")
+    protocol = "y"
+    citation = "streaks after Yang et al., CVPR 2017"
+
+    @staticmethod
+    def default_mixing(source: str) -> Mixing:
+        return HeavyRain() if source == "rain100h" else LightRain()

@@ -1,0 +1,44 @@
+"""A scene behind glass that reflects another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from datamodules.mixing import GlassReflection, Mixing
+from datamodules.picture_task import PictureTask
+from datamodules.pictures import Pictures
+from datamodules.types import Role
+
+TRIES = 8
+"""Pairs that are drawn before two photographs exchange their places."""
+
+
+class Reflection(PictureTask):
+    """A scene behind glass, and what the glass reflects.
+
+    Real sets: ``real20`` (no truth for the reflection), ``ceilnet_synthetic``, ``sir2_solid``,
+    ``sir2_postcard``, ``sir2_wild``. Trained on synthesis from two photographs. A pair whose reflection would
+    have more light than the background is drawn again.
+
+    Source: DMGN, Sec. IV.B; Zhang et al., CVPR 2018 (synthesis); scores as ERRNet and DMGN.
+    """
+
+    layer_names = ("background", "reflection")
+    protocol = "rgb-uniform"
+    citation = "reflections after Zhang et al., CVPR 2018"
+
+    @staticmethod
+    def default_mixing(source: str) -> Mixing:
+        return GlassReflection()
+
+    def synthesise(
+        self, role: Role, pictures: Pictures, generator: torch.Generator, scenes: slice
+    ) -> tuple[Tensor, str]:
+        for _ in range(TRIES):
+            pair = self.crops(role, pictures, generator, scenes, count=2)
+            if not GlassReflection.dominates(pair[0].pixels, pair[1].pixels):
+                break
+        else:
+            pair.reverse()
+        return self.stack(pair)

@@ -1,0 +1,460 @@
+"""The real data sets: how their folders look, where they come from, what they should hold.
+
+Imports nothing heavy, so that they can be listed at once. A set lies under its name in ``$UNBLEND_DATA``,
+either as its authors' archive unpacks or in the short layout that is named first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datamodules.errors import UserError
+
+PHOTOGRAPHS = "photographs"
+"""Stands for the task of sets whose images are clean: any task may train on them."""
+
+_PHOTOGRAPH = r"\.(?i:png|jpe?g|bmp|tiff?)"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which a set's files may lie.
+
+    Attributes:
+        image: regular expression of the path, below the set's folder, of a mixture (or of a clean
+            photograph); its group ``id`` is the image's name.
+        layers: layer -> path of its truth, with the groups of ``image`` (``{id}``); empty for photographs.
+        mask: path of the mask of scored pixels, likewise. ``file#key`` names an array of an HDF5 file.
+        shown: what the expression stands for, where it is hard to read.
+    """
+
+    image: str
+    layers: dict[str, str] = field(default_factory=dict)
+    mask: str | None = None
+    shown: str = ""
+
+    def text(self) -> str:
+        """For people: the paths with their groups in braces, without the archives' own top folders."""
+        if self.shown:
+            return self.shown
+        image = self.image.replace(_PHOTOGRAPH, ".png")
+        image = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"{\1}", image)
+        image = re.sub(r"\(\?:[^()]*\)\?", "", image).replace("(?:", "").replace(")", "").replace("\\", "")
+        paths = [image, *self.layers.values(), *([self.mask] if self.mask else [])]
+        return " with ".join(path.replace("{top}", "") for path in paths)
+
+
+@dataclass(frozen=True)
+class RealSet:
+    """A real data set.
+
+    Attributes:
+        name: of its folder under ``$UNBLEND_DATA``, and of the ``source`` that asks for it.
+        task: class of the data set that loads it; ``PHOTOGRAPHS`` for clean images.
+        title: its name in the literature.
+        layouts: ways in which it may lie; the first that matches is used.
+        count: official number of images (pairs, where it has truths).
+        size: (height, width) that all images have, either way round; None where they differ.
+        citation: whom to cite.
+        licence: terms of use.
+        origin: where to get it.
+        copies: digest of a known copy's files -> what that copy is.
+        train: names of the official training images, where the set has such a list.
+        centre_crop: whether a truth may be larger than its mixture and is then cropped around its centre.
+    """
+
+    name: str
+    task: str
+    title: str
+    layouts: tuple[Layout, ...]
+    count: int
+    size: tuple[int, int] | None
+    citation: str
+    licence: str
+    origin: str
+    copies: dict[str, str] = field(default_factory=dict)
+    train: tuple[str, ...] = ()
+    centre_crop: bool = False
+
+    @property
+    def scored(self) -> list[str]:
+        """Layers that have a truth."""
+        return list(self.layouts[0].layers)
+
+    def expected(self) -> str:
+        """For people: what the folder should hold."""
+        return ", or ".join(dict.fromkeys(layout.text() for layout in self.layouts))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A mixture (or a clean photograph) on disk with the truths that belong to it.
+
+    Attributes:
+        name: unique in the set.
+        image: path of the mixture or photograph; ``file#key`` for an array of an HDF5 file.
+        layers: layer -> path of its truth.
+        mask: path of the mask of scored pixels.
+    """
+
+    name: str
+    image: str
+    layers: dict[str, str]
+    mask: str | None
+
+    @property
+    def files(self) -> list[Path]:
+        """All files of the pair."""
+        paths = [self.image, *self.layers.values(), *([self.mask] if self.mask else [])]
+        return list(dict.fromkeys(Path(path.partition("#")[0]) for path in paths))
+
+
+def files_below(folder: Path) -> list[str]:
+    """Paths of all files below a folder, sorted, relative to it.
+
+    Raises:
+        UserError: the folder may not be read.
+    """
+
+    def walk(place: Path) -> Iterator[str]:
+        try:
+            entries = sorted(place.iterdir())
+        except PermissionError as error:
+            raise UserError(f"no permission to read the folder {place}: ask its owner, or change its mode.") from error
+        for entry in entries:
+            if entry.is_dir():
+                yield from walk(entry)
+            else:
+                yield entry.relative_to(folder).as_posix()
+
+    return list(walk(folder))
+
+
+def match(data: RealSet, folder: Path) -> list[Pair]:
+    """The pairs of a set, in the layout that has the most of them whole; some truths may be missing.
+
+    Returns:
+        Pairs in order of name; none where the folder is missing or nothing in it matches.
+    """
+    if not folder.is_dir():
+        return []
+    files = files_below(folder)
+    present = {str(folder / file) for file in files}
+    best: list[Pair] = []
+    whole = -1
+    for layout in data.layouts:
+        found = [pair for file in files if (pair := _pair(layout, folder, file)) is not None]
+        complete = sum(all(str(path) in present for path in pair.files) for pair in found)
+        if found and complete > whole:
+            best, whole = found, complete
+    return sorted(best, key=lambda pair: pair.name)
+
+
+def _pair(layout: Layout, folder: Path, file: str) -> Pair | None:
+    """The pair whose mixture a file is, or None."""
+    groups = re.fullmatch(layout.image, file)
+    if groups is None:
+        return None
+    names = {key: value or "" for key, value in groups.groupdict().items()}
+    name = (names["id"] + names.get("rest", "")).replace("/", "-").rstrip("-")
+    image = str(folder / file) + ("#haze" if file.endswith(".h5") else "")
+    layers = {layer: str(folder / template.format(**names)) for layer, template in layout.layers.items()}
+    return Pair(name, image, layers, str(folder / layout.mask.format(**names)) if layout.mask else None)
+
+
+def _pairs(mixture: str, **layers: str) -> Layout:
+    """``mixture/ID.png`` with ``truth/ID.png``."""
+    return Layout(rf"{mixture}/(?P<id>[^/]+)\.png", {name: f"{folder}/{{id}}.png" for name, folder in layers.items()})
+
+
+def _rain(name: str, weight: str, title: str, copies: dict[str, str]) -> RealSet:
+    official = rf"(?P<top>(?:rain_data_test_{weight}/)?(?:rain_{weight.lower()}_test/)?)"
+    return RealSet(
+        name=name,
+        task="Rain",
+        title=title,
+        layouts=(
+            _pairs("input", background="target"),
+            Layout(r"rainy/rain-(?P<id>\d+)\.png", {"background": "norain-{id}.png"}),
+            Layout(official + r"rain/X2/norain-(?P<id>\d+)x2\.png", {"background": "{top}norain-{id}.png"}),
+            Layout(official + r"rain/norain-(?P<id>\d+)(?:x2)?\.png", {"background": "{top}norain/norain-{id}.png"}),
+        ),
+        count=100,
+        size=(320, 480),
+        citation="Yang et al., Deep Joint Rain Detection and Removal from a Single Image, CVPR 2017",
+        licence="research use",
+        origin="the authors' project page (Deep Joint Rain Detection and Removal)",
+        copies=copies,
+    )
+
+
+def _sir2(name: str, title: str, count: int, official: str) -> RealSet:
+    truths = {
+        layer: f"{{top}}{{id}}{letter}{{rest}}.{{kind}}" for layer, letter in (("background", "g"), ("reflection", "r"))
+    }
+    return RealSet(
+        name=name,
+        task="Reflection",
+        title=f"SIR2 {title}",
+        layouts=(
+            _pairs("blended", background="transmission_layer", reflection="reflection_layer"),
+            _pairs("blended", background="transmission", reflection="reflection"),
+            Layout(official + r"(?P<rest>[^/]*)\.(?P<kind>png|jpg)", truths),
+        ),
+        count=count,
+        size=None,
+        citation="Wan et al., Benchmarking Single-Image Reflection Removal Algorithms, ICCV 2017",
+        licence="research use, on request",
+        origin="the SIR2 benchmark's page (sir2data)",
+    )
+
+
+_DEHAZING = "Li et al., Benchmarking Single-Image Dehazing and Beyond, IEEE TIP 2019"
+_RICE = "Lin et al., A Remote Sensing Image Dataset for Cloud Removal, 2019"
+
+_ALL = (
+    _rain(
+        "rain100l",
+        "Light",
+        "Rain100L",
+        {"fd77d7171284d6c22f4bc3484cd63021a8a99bc95e4e6b38de980cce289e77c3": "the whole test set"},
+    ),
+    _rain("rain100h", "Heavy", "Rain100H", {}),
+    RealSet(
+        name="real20",
+        task="Reflection",
+        title="Real20",
+        layouts=(
+            _pairs("blended", background="transmission"),
+            _pairs("blended", background="transmission_layer"),
+            Layout(r"blended/(?P<id>[^/]+)\.jpg", {"background": "transmission_layer/{id}.jpg"}),
+        ),
+        count=20,
+        size=None,
+        citation="Zhang et al., Single Image Reflection Separation with Perceptual Losses, CVPR 2018",
+        copies={"5ee7f2a90f4f84820f9ff30fc81b3f4feaffd67517081c52a8a5e467bfc59453": "all 20 pairs, short side 300"},
+        licence="research use",
+        origin="the authors' repository (perceptual-reflection-removal); short side 300, 420 or 512 in the field",
+    ),
+    RealSet(
+        name="ceilnet_synthetic",
+        task="Reflection",
+        title="CEILNet synthetic",
+        layouts=(
+            _pairs("blended", background="transmission", reflection="reflection"),
+            _pairs("blended", background="transmission_layer", reflection="reflection_layer"),
+            Layout(
+                r"(?P<id>[^/]+)-input\.png",
+                {"background": "{id}-label1.png", "reflection": "{id}-label2.png"},
+            ),
+        ),
+        count=100,
+        size=(224, 224),
+        citation="Fan et al., A Generic Deep Architecture for Single Image Reflection Removal, ICCV 2017",
+        copies={"373be01409ebf00b83637d2f0308d8b58d73839fd2df536e30989f66ba43df07": "all 100 triples"},
+        licence="research only",
+        origin="the authors' repository (CEILNet), testdata_reflection_synthetic_table2",
+    ),
+    _sir2("sir2_solid", "solid objects", 200, r"(?P<top>(?:SolidObjectDataset/)?)(?P<id>(?:[^/]+/){3})m"),
+    _sir2("sir2_postcard", "postcards", 199, r"(?P<top>(?:Postcard Dataset/)?)(?P<id>(?:[^/]+/){3}[^/m]*)m"),
+    _sir2("sir2_wild", "wild scenes", 55, r"(?P<top>(?:WildSceneDataset/)?)(?P<id>withgt/[^/]+/)m"),
+    RealSet(
+        name="sots_indoor",
+        task="Haze",
+        title="RESIDE SOTS indoor",
+        layouts=(
+            _pairs("hazy", background="clear"),
+            Layout(
+                r"(?P<top>(?:SOTS/)?(?:indoor/)?(?:nyuhaze500/)?)hazy/(?P<id>(?P<scene>\d+)_\d+)\.png",
+                {"background": "{top}gt/{scene}.png"},
+            ),
+        ),
+        count=500,
+        size=(460, 620),
+        citation=_DEHAZING,
+        copies={"0c48b8dbfe816dca112486818f8099f7bbdf853f0e3a2247e9cf5553c69d4026": "20 scenes, hazes 2 and 8"},
+        licence="research use",
+        origin="the RESIDE data sets' page (SOTS)",
+        centre_crop=True,
+    ),
+    RealSet(
+        name="sots_outdoor",
+        task="Haze",
+        title="RESIDE SOTS outdoor",
+        layouts=(
+            Layout(
+                r"(?P<top>(?:SOTS/)?(?:outdoor/)?)hazy/(?P<id>(?P<scene>\d+)_[\d._]+\d)\.(?:jpg|png)",
+                {"background": "{top}gt/{scene}.png"},
+            ),
+            _pairs("hazy", background="clear"),
+        ),
+        count=500,
+        size=None,
+        citation=_DEHAZING,
+        licence="research use",
+        origin="the RESIDE data sets' page (SOTS)",
+        centre_crop=True,
+    ),
+    RealSet(
+        name="o_haze",
+        task="Haze",
+        title="O-HAZE",
+        layouts=(
+            Layout(
+                r"(?P<top>(?:[^/]+/)?)hazy/(?P<id>\d+)_outdoor_hazy\.(?P<kind>(?i:jpg))",
+                {"background": "{top}GT/{id}_outdoor_GT.{kind}"},
+            ),
+        ),
+        count=45,
+        size=None,
+        citation="Ancuti et al., O-HAZE: a Dehazing Benchmark, CVPR Workshops 2018",
+        licence="research use",
+        origin="the NTIRE 2018 dehazing challenge's page (O-HAZE)",
+    ),
+    RealSet(
+        name="dcpdn_testa",
+        task="Haze",
+        title="TestA-DCPDN",
+        layouts=(Layout(r"(?P<top>(?:[^/]+/)?)(?P<id>\d+)\.h5", {"background": "{top}{id}.h5#gt"}),),
+        count=400,
+        size=(512, 512),
+        citation="Zhang & Patel, Densely Connected Pyramid Dehazing Network, CVPR 2018",
+        licence="research use",
+        origin="the authors' repository (DCPDN), TestA",
+    ),
+    RealSet(
+        name="rice1",
+        task="Clouds",
+        title="RICE-I",
+        layouts=(
+            _pairs("cloudy", background="clear"),
+            Layout(r"(?P<top>(?:RICE1/)?)cloud/(?P<id>\d+)\.png", {"background": "{top}label/{id}.png"}),
+        ),
+        count=500,
+        size=(512, 512),
+        citation=_RICE,
+        copies={"f7d65967f6099ec420d51963d2147e896ae657441ccd96fd5603290b3975d17c": "100 pairs at half size"},
+        licence="research use",
+        origin="the authors' repository (RICE_DATASET)",
+    ),
+    RealSet(
+        name="rice2",
+        task="Clouds",
+        title="RICE-II",
+        layouts=(
+            _pairs("cloudy", background="clear"),
+            Layout(r"(?P<top>(?:RICE2/)?)cloud/(?P<id>\d+)\.png", {"background": "{top}label/{id}.png"}),
+        ),
+        count=736,
+        size=(512, 512),
+        citation=_RICE,
+        licence="research use",
+        origin="the authors' repository (RICE_DATASET); papers count 450, 700 or 736",
+    ),
+    RealSet(
+        name="mit_intrinsic",
+        task="Intrinsic",
+        title="MIT Intrinsic Images",
+        layouts=(
+            Layout(
+                r"(?P<top>(?:data/)?)(?P<id>[^/]+)/diffuse\.png",
+                {"albedo": "{top}{id}/reflectance.png", "shading": "{top}{id}/shading.png"},
+                mask="{top}{id}/mask.png",
+            ),
+        ),
+        count=20,
+        size=None,
+        citation="Grosse et al., Ground Truth Dataset and Baseline Evaluations for Intrinsic Images, ICCV 2009",
+        copies={"5b8181aa450096fc0517c1e29997e84a7c01aa0e3500035b74791ad4703c5e39": "all 20 objects"},
+        licence="research and education only",
+        origin="the authors' project page (MIT Intrinsic Images)",
+        train=("apple", "box", "cup1", "dinosaur", "frog1", "panther", "paper1", "phone", "squirrel", "teabag2"),
+    ),
+    RealSet(
+        name="shoes_handbags",
+        task="ShoesHandbags",
+        title="shoes and handbags",
+        layouts=(
+            Layout(
+                r"(?P<id>(?:train|val)/(?:shoes|handbags)/[^/]+)" + _PHOTOGRAPH,
+                shown="{train,val}/{shoes,handbags}/*.jpg",
+            ),
+        ),
+        count=1200,
+        size=(256, 256),
+        citation="Yu & Grauman, CVPR 2014; Zhu et al., ECCV 2016; Isola et al., CVPR 2017",
+        copies={"f93a86f32cb0acd552ceb455b17a2faa61915c4427e0e53ee1a04435200555d1": "500 + 500 and 100 + 100"},
+        licence="research use",
+        origin="pix2pix's edges2shoes and edges2handbags, the photograph half",
+    ),
+    RealSet(
+        name="bsds500",
+        task=PHOTOGRAPHS,
+        title="BSDS500",
+        layouts=(
+            Layout(
+                r"(?P<top>(?:BSR/)?(?:BSDS500/data/images/)?)(?P<id>(?:train|val|test)/[^/]+)" + _PHOTOGRAPH,
+                shown="{train,val,test}/*.jpg",
+            ),
+        ),
+        count=500,
+        size=(321, 481),
+        citation="Arbelaez et al., Contour Detection and Hierarchical Image Segmentation, IEEE TPAMI 2011",
+        copies={"eb45ddf787614d9a1dd1f387c01dabf536660240d282a2de6f7a4ba9426423c9": "all 500 photographs"},
+        licence="research use",
+        origin="the Berkeley Segmentation Data Set's page",
+    ),
+    RealSet(
+        name="set5",
+        task=PHOTOGRAPHS,
+        title="Set5",
+        layouts=(Layout(r"(?P<id>[^/]+)" + _PHOTOGRAPH, shown="image files"),),
+        count=5,
+        size=None,
+        citation="Bevilacqua et al., BMVC 2012",
+        licence="research use",
+        origin="the super-resolution literature",
+    ),
+    RealSet(
+        name="set14",
+        task=PHOTOGRAPHS,
+        title="Set14",
+        layouts=(Layout(r"(?P<id>[^/]+)" + _PHOTOGRAPH, shown="image files"),),
+        count=14,
+        size=None,
+        citation="Zeyde et al., Curves and Surfaces 2010",
+        licence="research use",
+        origin="the super-resolution literature",
+    ),
+    RealSet(
+        name="bitsnet_pair",
+        task=PHOTOGRAPHS,
+        title="BITS-Net's pair (Set5's baby and bird)",
+        layouts=(Layout(r"(?P<id>[^/]+)" + _PHOTOGRAPH, shown="image files"),),
+        count=2,
+        size=None,
+        citation="Zhou et al., BITS-Net; Bevilacqua et al., BMVC 2012",
+        licence="research use",
+        origin="BITS-Net's authors",
+    ),
+    RealSet(
+        name="mnist",
+        task="Digits",
+        title="MNIST",
+        layouts=(
+            Layout(r"(?P<id>(?:train|t10k)-images-idx3-ubyte)(?:\.gz)?", shown="{train,t10k}-images-idx3-ubyte.gz"),
+        ),
+        count=2,
+        size=None,
+        citation="LeCun, Cortes & Burges, The MNIST database of handwritten digits",
+        copies={"a3a91718ad88c0e8040da088fdf5f576193025ff0f35d32c1886c089c3e12bb8": "the official images"},
+        licence="CC BY-SA 3.0",
+        origin="the MNIST database's page",
+    ),
+)
+
+SETS: dict[str, RealSet] = {data.name: data for data in _ALL}
+"""Name -> real data set."""
