@@ -29,6 +29,8 @@ def one_line(error: BaseException) -> str:
     the option that is not accepted tells a person anything.
     """
     text = " ".join(str(error).split())
+    if "in DataLoader worker process" in text:
+        text = text.rpartition("UserError: ")[2]  # the worker's traceback tells a person nothing
     option = r"(?:Option|key) ['\"]?([\w.]+?)['\"]? (?:is not|to check)"
     found = re.search(r"given class_path '([\w.]+)': .*?" + option, text)
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """The header of an image file.
+    """The header of an image file; a PNG must have its end too.
 
     Raises:
         UserError: no permission, not an image, or too small.
@@ -48,12 +49,15 @@ def read_header(path: Path) -> Header:
     try:
         with Image.open(path) as image:
             width, height, grey = *image.size, image.mode not in _COLOUR_MODES
+            whole = image.format != "PNG" or _ends_as_png(path)
     except PermissionError as error:
         raise UserError(f"no permission to read {path}: change its mode, or ask its owner.") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from error
     if min(height, width) < SMALLEST:
         raise UserError(f"{path} has {height}×{width} pixels, at least {SMALLEST}×{SMALLEST} are needed: remove it.")
+    if not whole:
+        raise UserError(f"cannot read {path}: the file is truncated; replace or remove the file.")
     return Header((height, width), grey)
 
 
@@ -176,6 +180,12 @@ def read_depth(path: Path) -> Image.Image:
     if depth.max() <= 0:
         raise UserError(f"the depth map {path} is zero everywhere: replace or remove it.")
     return Image.fromarray(depth / depth.max(), mode="F")
+
+
+def _ends_as_png(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-12, os.SEEK_END)
+        return b"IEND" in file.read()
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

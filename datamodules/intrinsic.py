@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,8 +30,8 @@ class Intrinsic(PictureTask):
     protocol = "intrinsic"
     citation = "generated shading, or Grosse et al., ICCV 2009"
 
-    def __init__(self, source: str = GENERATED, **kwargs: object) -> None:
-        super().__init__(source=source, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, source: str = GENERATED, **kwargs: Any) -> None:
+        super().__init__(source=source, **kwargs)
 
     @staticmethod
     def default_mixing(source: str) -> Mixing:

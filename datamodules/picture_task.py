@@ -93,17 +93,15 @@ class PictureTask(LayerDataModule, ABC):
         Returns:
             (S, 3, size, size) in [0, 1], and the pictures' names.
         """
-        return self.stack(self.crops(role, pictures, generator, scenes, self.pictures_in_a_mixture))
+        return self.stack(self.crops(role, pictures, generator, scenes))
 
     def open_pictures(self, source: str, role: Role) -> Any:
         """Clean pictures of a role; a task with two kinds of them returns both."""
         return self.pictures_of(source, role)
 
-    def crops(
-        self, role: Role, pictures: Pictures, generator: torch.Generator, scenes: slice, count: int = 1
-    ) -> list[Picture]:
-        """Crops of ``count`` different pictures, augmented for training."""
-        return pictures.draw(count, self.size, generator, scenes, augment=role == "train")
+    def crops(self, role: Role, pictures: Pictures, generator: torch.Generator, scenes: slice) -> list[Picture]:
+        """Crops of so many different pictures as make a mixture, augmented for training."""
+        return pictures.draw(self.pictures_in_a_mixture, self.size, generator, scenes, augment=role == "train")
 
     @staticmethod
     def stack(pictures: Sequence[Picture]) -> tuple[Tensor, str]:
@@ -145,8 +143,11 @@ class PictureTask(LayerDataModule, ABC):
                     f"(for example {min(leaked).name}): they are left out of the {role} role."
                 )
                 paths = [path for path in paths if path not in leaked]
-            if not paths:
-                raise UserError(f"every photograph of {source} is a test image of {self.source}: train on another.")
+        if len(paths) < self.pictures_in_a_mixture:
+            raise UserError(
+                f"{len(paths)} photographs of {source} for the {role} role, a mixture of "
+                f"{self.pictures_in_a_mixture} needs as many: add photographs, or train on another set (train_source)."
+            )
         photographs = Photographs(paths, self.size)
         if source != EMBEDDED:
             say_grey(source, photographs.grey)

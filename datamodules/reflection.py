@@ -25,6 +25,7 @@ class Reflection(PictureTask):
     """
 
     layer_names = ("background", "reflection")
+    pictures_in_a_mixture = 2
     protocol = "rgb-uniform"
     citation = "reflections after Zhang et al., CVPR 2018"
 
@@ -36,7 +37,7 @@ class Reflection(PictureTask):
         self, role: Role, pictures: Pictures, generator: torch.Generator, scenes: slice
     ) -> tuple[Tensor, str]:
         for _ in range(TRIES):
-            pair = self.crops(role, pictures, generator, scenes, count=2)
+            pair = self.crops(role, pictures, generator, scenes)
             if not GlassReflection.dominates(pair[0].pixels, pair[1].pixels):
                 break
         else:

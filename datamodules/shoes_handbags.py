@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -27,8 +29,8 @@ class ShoesHandbags(PictureTask):
     layer_names = ("shoe", "handbag")
     citation = "mixed 7 : 3 as in the cascaded-GAN paper"
 
-    def __init__(self, source: str = GENERATED, **kwargs: object) -> None:
-        super().__init__(source=source, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, source: str = GENERATED, **kwargs: Any) -> None:
+        super().__init__(source=source, **kwargs)
 
     @staticmethod
     def default_mixing(source: str) -> Mixing:

@@ -6,8 +6,7 @@ from typing import Any
 
 from datamodules.mixing import Mean, Mixing
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import Pictures
-from datamodules.types import Role, UserError
+from datamodules.types import UserError
 
 _NAMES = ("first", "second", "third", "fourth")
 
@@ -37,12 +36,3 @@ class Superimposed(PictureTask):
     @staticmethod
     def default_mixing(source: str) -> Mixing:
         return Mean()
-
-    def open_pictures(self, source: str, role: Role) -> Pictures:
-        pictures = self.pictures_of(source, role)
-        if pictures.paths and len(pictures.paths) < len(self.layer_names):
-            raise UserError(
-                f"{len(pictures.paths)} photographs of {source} for the {role} role, a mixture of "
-                f"{len(self.layer_names)} needs as many: add photographs, or train on another set with train_source."
-            )
-        return pictures

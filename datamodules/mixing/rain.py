@@ -46,8 +46,8 @@ class RainStreaks(Mixing):
         spread: float = 15.0,
         length: tuple[float, float] = (15.0, 40.0),
         width: tuple[float, float] = (1.0, 2.0),
-        density: tuple[float, float] = (0.002, 0.006),
-        brightness: tuple[float, float] = (0.3, 0.7),
+        density: tuple[float, float] = (0.0005, 0.0025),
+        brightness: tuple[float, float] = (0.2, 0.7),
         transmission: tuple[float, float] = (1.0, 1.0),
         airlight: tuple[float, float] = (0.7, 0.9),
     ) -> None:
@@ -131,8 +131,8 @@ class HeavyRain(RainStreaks):
         spread: float = 30.0,
         length: tuple[float, float] = (20.0, 60.0),
         width: tuple[float, float] = (1.0, 3.0),
-        density: tuple[float, float] = (0.003, 0.008),
-        brightness: tuple[float, float] = (0.4, 0.8),
+        density: tuple[float, float] = (0.001, 0.003),
+        brightness: tuple[float, float] = (0.2, 0.6),
         transmission: tuple[float, float] = (0.75, 1.0),
         airlight: tuple[float, float] = (0.7, 0.9),
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from kornia.filters import gaussian_blur2d
+from kornia.filters import filter2d_separable
 from torch import Tensor
 
 from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
@@ -77,9 +77,8 @@ class GlassReflection(Mixing):
     def render(self, sources: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         background, reflection = sources.unbind(1)
         height, width = background.shape[-2:]
-        window = min(self.window, height - 1 + height % 2), min(self.window, width - 1 + width % 2)
-        sigma = parameters["sigma"].view(-1, 1).expand(-1, 2)
-        light = gaussian_blur2d(reflection**GAMMA, window, sigma)
+        window = min(self.window, 2 * min(height, width) - 1)
+        light = _blur(reflection**GAMMA, parameters["sigma"], window)
         blend = background**GAMMA + light
         over = (blend > 1).to(blend)
         # The mean of what is too bright, channel by channel; 1 where nothing is.
@@ -97,6 +96,15 @@ class GlassReflection(Mixing):
         background, reflection = layers.unbind(1)
         light = image_like(parameters["transparency"]) * background**GAMMA + reflection**GAMMA
         return _encode(light).clamp(0, 1)
+
+
+def _blur(image: Tensor, sigma: Tensor, window: int) -> Tensor:
+    """Gaussian blur with a width for each image; kornia's own looks at the widths from the host."""
+    offsets = torch.arange(window, device=image.device, dtype=image.dtype) - window // 2
+    line = torch.exp(-0.5 * (offsets / sigma.view(-1, 1)) ** 2)
+    line = line / line.sum(1, keepdim=True)
+    blurred: Tensor = filter2d_separable(image, line, line, border_type="reflect")
+    return blurred
 
 
 def _encode(light: Tensor) -> Tensor:

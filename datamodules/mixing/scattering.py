@@ -84,8 +84,9 @@ class ThinClouds(Mixing):
     """I = J·(1 − s)·(1 − α) + W·α: thin clouds of opacity α and their shadows s on the ground.
 
     The source is a clean picture J; layers are the background J and the cloud W·α. The opacity is
-    α = opacity · smoothstep((n − c) / softness) of multi-octave noise n, where c leaves the share
-    ``cover`` of the image under cloud; the shadow is the same field, moved by the sun's direction, weaker.
+    α = opacity · (v + (1 − v) · smoothstep((n − c) / (1 − c))) of multi-octave noise n, where c leaves the
+    share ``cover`` of the image under cloud and v is a veil over all of it. The shadow is the same field,
+    moved by the sun's direction, and weaker.
 
     Source: Cascaded GANs, Sec. 3.4 ("the information from the clouds and shadows"). Reconstructed: the
         paper names no model; alpha compositing of a bright, nearly white layer is assumed.
@@ -93,6 +94,7 @@ class ThinClouds(Mixing):
     Args:
         opacity: range of the largest opacity.
         cover: range of the share of the image under cloud.
+        veil: range of the thinnest cloud's share of the opacity.
         brightness: range of the cloud's brightness W.
         shadow: range of the darkest shadow.
 
@@ -105,14 +107,16 @@ class ThinClouds(Mixing):
     def __init__(
         self,
         opacity: tuple[float, float] = (0.4, 0.9),
-        cover: tuple[float, float] = (0.3, 0.9),
+        cover: tuple[float, float] = (0.3, 1.0),
+        veil: tuple[float, float] = (0.0, 0.7),
         brightness: tuple[float, float] = (0.85, 1.0),
         shadow: tuple[float, float] = (0.0, 0.4),
     ) -> None:
-        for what, values in {"opacity": opacity, "cover": cover, "shadow": shadow}.items():
+        for what, values in {"opacity": opacity, "cover": cover, "veil": veil, "shadow": shadow}.items():
             check_range(what, values, 0, 1)
         check_range("brightness", brightness, 1e-3, 1)
-        self.opacity, self.cover, self.brightness, self.shadow = opacity, cover, brightness, shadow
+        self.opacity, self.cover, self.veil = opacity, cover, veil
+        self.brightness, self.shadow = brightness, shadow
 
     def gain(self, layers: int) -> float:
         return 1.0
@@ -122,13 +126,12 @@ class ThinClouds(Mixing):
         height, width = shape[-2:]
         margin = max(1, max(height, width) // 6)
         noise = octave_noise(generator, height + margin, width + margin, coarsest=3, persistence=0.55)
-        cover, opacity, brightness, shadow = (
-            uniform(generator, *values) for values in (self.cover, self.opacity, self.brightness, self.shadow)
-        )
+        ranges = (self.cover, self.veil, self.opacity, self.brightness, self.shadow)
+        cover, veil, opacity, brightness, shadow = (uniform(generator, *values) for values in ranges)
         # A sample of the field is enough for its quantile, and spares a sort.
         edge = noise[:, ::4, ::4].quantile(1 - cover)
         ramp = ((noise - edge) / (1 - edge).clamp_min(1e-3)).clamp(0, 1)
-        thickness = ramp * ramp * (3 - 2 * ramp)
+        thickness = veil + (1 - veil) * ramp * ramp * (3 - 2 * ramp)
         down, right = (int(torch.randint(margin + 1, (), generator=generator)) for _ in range(2))
         return {
             "opacity": opacity * thickness[:, :height, :width],

@@ -172,7 +172,7 @@ def test_fewer_estimates_than_layers_are_the_first_ones() -> None:
         (lambda: metrics.mse(torch.zeros(1, 1, 9, 9), torch.zeros(1, 3, 9, 9)), "1×1×9×9 and truth 1×3×9×9"),
         (lambda: metrics.psnr(*[torch.zeros(1, 1, 9, 9)] * 2, torch.zeros(1, 1, 9, 9, dtype=torch.bool)), "no True"),
         (lambda: metrics.protocol("rbg"), "unknown protocol 'rbg'"),
-        (lambda: metrics.ssim(*[torch.zeros(1, 1, 20, 20)] * 2, "gaussain"), "unknown SSIM window 'gaussain'"),  # type: ignore[arg-type]
+        (lambda: metrics.ssim(*[torch.zeros(1, 1, 20, 20)] * 2, window="gaussain"), "unknown SSIM window 'gaussain'"),  # type: ignore[arg-type]
         (lambda: scored(torch.full((1, 2, 1, 20, 20), float("nan"))), "800 of 800 values that are not finite"),
         (lambda: scored(torch.zeros(1, 2, 1, 10, 20)), "the truth has 1×2×1×20×20"),
         (lambda: scored(torch.zeros(1, 1, 1, 20, 20)), "one estimate each: 2, not 1"),
@@ -295,5 +295,5 @@ def test_half_precision_is_scored_as_float32(name: str, dtype: torch.dtype) -> N
 
 
 def test_an_unknown_protocol_is_answered_with_the_names() -> None:
-    with pytest.raises(UserError, match="rgb, rgb-uniform, y"):
-        metrics.protocol("intrinsic")
+    with pytest.raises(UserError, match="rgb, rgb-uniform, y, intrinsic"):
+        metrics.protocol("lab")

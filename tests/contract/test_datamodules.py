@@ -9,10 +9,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmark import catalogue
-from datamodules.base import LayerDataModule
+from datamodules.base import LAYER_SCENES, MIXTURE_SCENES, LayerDataModule
 from datamodules.types import LayerBatch, UnmixedBatch
 
 ENTRIES = list(catalogue.datasets().values())
+Stream = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 
 @pytest.fixture(scope="module", params=ENTRIES, ids=lambda entry: entry.name)
@@ -96,6 +97,71 @@ def test_test_images_limits_what_is_scored(make: type[LayerDataModule]) -> None:
         name for batch in few.test_dataloader() for name in batch.ids
     )
     assert sum(len(batch.ids) for batch in few.test_dataloader()) == few.test_count == 3
+
+
+def stream(data: LayerDataModule) -> Stream:
+    """Everything that a run learns from, by id."""
+    seen: Stream = {}
+    for batch in data.train_dataloader():
+        mixed = data.on_after_batch_transfer(batch, 0)
+        for i, name in enumerate(mixed.ids):
+            assert name not in seen, "a sample repeats"
+            seen[name] = (mixed.mixture[i], mixed.layers[i])
+    return seen
+
+
+def same(
+    one: dict[str, tuple[torch.Tensor, torch.Tensor]], other: dict[str, tuple[torch.Tensor, torch.Tensor]]
+) -> None:
+    assert one.keys() == other.keys()
+    for name, tensors in one.items():
+        assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(tensors, other[name], strict=True)), name
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")
+@pytest.mark.parametrize("pairing", ["paired", "unpaired"])
+def test_training_is_the_same_for_any_workers_ranks_and_after_a_resume(
+    make: type[LayerDataModule], pairing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(**options: object) -> LayerDataModule:
+        made = make(images=8, batch_size=4, selections=1, pairing=pairing, **options)  # type: ignore[call-arg]
+        made.setup()
+        return made
+
+    expected = stream(opened())
+    assert len(expected) == 8
+    for workers in (1, 4):
+        same(expected, stream(opened(num_workers=workers)))
+    shared = {}
+    for rank in range(2):
+        ranked = opened()
+        monkeypatch.setattr(ranked, "_place", lambda rank=rank: (rank, 2))
+        shared |= stream(ranked)
+    same(expected, shared)
+    resumed = opened()
+    resumed.load_state_dict({"images_seen": 4})
+    same({name: expected[name] for name in list(expected)[4:]}, stream(resumed))
+    other = stream(opened(seed=1))
+    assert all(not torch.equal(a[0], b[0]) for a, b in zip(expected.values(), other.values(), strict=True))
+
+
+def test_unpaired_mixtures_and_layers_share_no_scene(make: type[LayerDataModule]) -> None:
+    data = make(pairing="unpaired", images=64, batch_size=8, selections=1)  # type: ignore[call-arg]
+    data.setup()
+    assert data.spec["pairing"] == "unpaired"
+    scenes: list[set[str]] = [set(), set()]
+    for half, part in enumerate((MIXTURE_SCENES, LAYER_SCENES)):
+        for k in range(40):
+            name = data.draw("train", k, torch.Generator().manual_seed(k), part).name
+            scenes[half] |= set(name.partition("-")[2].split("+"))
+    generated = {"leaves", "shoe", "handbag"}  # of these each is a new one
+    assert not (scenes[0] & scenes[1]) - generated
+    batch = next(iter(data.train_dataloader()))
+    mixed = data.on_after_batch_transfer(batch, 0)
+    check(mixed, data)
+    own = data.on_after_batch_transfer(batch[0], 0).layers
+    distance = (own[:, None] - mixed.layers[None]).abs().flatten(3).mean(3)
+    assert float(distance.min()) > 1e-4, "a layer of the batch belongs to one of its mixtures"
 
 
 def test_the_files_that_data_come_from_exist(data: LayerDataModule) -> None:

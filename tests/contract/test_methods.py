@@ -23,7 +23,7 @@ def spec_of(layers: int, channels: int, scale: int, ordered: bool) -> LayerSpec:
     names = [f"layer_{k}" for k in range(layers)]
     return LayerSpec(
         layers=names, scored=names, ordered=ordered, channels=channels, scale=scale,
-        mixing="sum", gain=1.0, protocol="rgb", citation="", licence="",
+        mixing="sum", gain=1.0, pairing="paired", protocol="rgb", citation="", licence="",
     )  # fmt: skip
 
 

@@ -1,9 +1,25 @@
 """Image-formation models against their equations."""
 
+import numpy as np
 import pytest
 import torch
 
-from datamodules.mixing import Camera, Mean, Ratio, Sum
+from datamodules.mixing import (
+    AlphaCompositing,
+    AtmosphericScattering,
+    Camera,
+    GlassReflection,
+    HeavyRain,
+    LightRain,
+    Mean,
+    Mixing,
+    Product,
+    RainStreaks,
+    Ratio,
+    Sum,
+    ThinClouds,
+    YellowHaze,
+)
 from datamodules.types import UserError
 
 
@@ -47,10 +63,189 @@ def test_camera_averages_areas_and_adds_noise_of_sigma() -> None:
     assert float(noise.std()) == pytest.approx(0.1, rel=0.03)
 
 
-def test_forward_is_differentiable(layers: torch.Tensor) -> None:
+MODELS = [
+    Sum(),
+    Mean(),
+    Ratio(0.2, 0.8),
+    Product(),
+    AlphaCompositing(),
+    AtmosphericScattering(),
+    YellowHaze(),
+    ThinClouds(),
+    LightRain(),
+    HeavyRain(),
+    GlassReflection(),
+    Camera(Product(), scale=2),
+]
+ONE_SOURCE = (RainStreaks, ThinClouds)
+
+
+def blended(
+    mixing: Mixing, device: str = "cpu", count: int = 3
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    """Layers, mixture and parameters of some samples."""
+    generator = torch.Generator().manual_seed(4)
+    sources = torch.rand(count, 1 if isinstance(mixing, ONE_SOURCE) else 2, 3, 32, 48, generator=generator)
+    drawn = [mixing.draw(generator, sources.shape[1:]) for _ in range(count)]
+    parameters = {name: torch.stack([one[name] for one in drawn]).to(device) for name in drawn[0]}
+    layers = mixing.render(sources.to(device), parameters)
+    return layers, mixing.forward(layers, parameters), parameters
+
+
+@pytest.mark.parametrize("mixing", MODELS, ids=lambda mixing: mixing.name)
+def test_a_model_gives_layers_and_a_finite_mixture(mixing: Mixing) -> None:
+    layers, mixture, _ = blended(mixing)
+    assert layers.shape == (3, 2, 3, 32, 48)
+    assert mixture.shape == (3, 3, 32 // mixing.scale, 48 // mixing.scale)
+    assert 0 <= float(layers.min()) <= float(layers.max()) <= 1
+    assert torch.isfinite(mixture).all()
+    if not isinstance(mixing, Sum | Camera):
+        assert -1e-6 <= float(mixture.min()) <= float(mixture.max()) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("mixing", MODELS, ids=lambda mixing: mixing.name)
+def test_a_sample_does_not_depend_on_its_batch(mixing: Mixing) -> None:
+    layers, mixture, parameters = blended(mixing)
+    for i in range(3):
+        own = {name: value[i : i + 1] for name, value in parameters.items()}
+        assert torch.allclose(mixing.forward(layers[i : i + 1], own)[0], mixture[i], atol=1e-6)
+
+
+@pytest.mark.parametrize("mixing", MODELS, ids=lambda mixing: mixing.name)
+def test_mixing_never_asks_the_host(mixing: Mixing) -> None:
+    """On the meta device there are no values to look at, so any copy to the host would fail."""
+    layers, mixture, _ = blended(mixing, "meta")
+    assert layers.device.type == mixture.device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("mixing", MODELS, ids=lambda mixing: mixing.name)
+def test_a_gpu_mixes_as_the_cpu_does(mixing: Mixing) -> None:
+    for one, other in zip(blended(mixing)[:2], blended(mixing, "cuda")[:2], strict=True):
+        assert torch.allclose(one, other.cpu(), atol=1e-5)
+
+
+@pytest.mark.parametrize("mixing", MODELS, ids=lambda mixing: mixing.name)
+def test_mixing_is_differentiable(mixing: Mixing) -> None:
+    layers, _, parameters = blended(mixing)
     layers.requires_grad_()
-    Ratio(0.7).forward(layers, {"ratio": torch.full((3,), 0.7)}).sum().backward()
-    assert torch.allclose(layers.grad[:, 0], torch.tensor(0.7))
+    mixing.forward(layers, parameters).sum().backward()
+    assert layers.grad is not None
+    assert torch.isfinite(layers.grad).all()
+    assert layers.grad.abs().flatten(2).sum(2).min() > 0
+
+
+def test_a_product_gives_the_albedo_back() -> None:
+    layers, mixture, _ = blended(Product())
+    assert torch.allclose(mixture / layers[:, 1], layers[:, 0], atol=1e-5)
+
+
+def test_haze_follows_its_equation_and_can_be_undone() -> None:
+    mixing = AtmosphericScattering((0.5, 2.0), (0.6, 1.0))
+    scene, depth = torch.rand(2, 3, 8, 8), torch.rand(2, 1, 8, 8).expand(-1, 3, -1, -1)
+    drawn = [mixing.draw(torch.Generator().manual_seed(i), torch.Size([2, 3, 8, 8])) for i in range(2)]
+    parameters = {name: torch.stack([one[name] for one in drawn]) for name in drawn[0]}
+    layers = mixing.render(torch.stack([scene, depth], 1), parameters)
+    mixture = mixing.forward(layers, parameters)
+    beta, airlight = parameters["beta"].view(-1, 1, 1, 1), parameters["airlight"]
+    transmission = torch.exp(-beta * depth)
+    assert torch.allclose(mixture, scene * transmission + airlight * (1 - transmission), atol=1e-6)
+    assert torch.allclose(mixing.transmission(layers, parameters), transmission, atol=1e-6)
+    assert torch.allclose((mixture - layers[:, 1]) / transmission, scene, atol=1e-4)
+    far, near = depth > 0.8, depth < 0.2
+    assert float(layers[:, 1][far].mean()) > float(layers[:, 1][near].mean())
+
+
+def test_yellow_haze_is_yellow_and_grey_haze_is_grey() -> None:
+    for seed in range(20):
+        shape = torch.Size([2, 3, 8, 8])
+        red, green, blue = YellowHaze().draw(torch.Generator().manual_seed(seed), shape)["airlight"].flatten().tolist()
+        assert red >= green > blue
+        grey = AtmosphericScattering().draw(torch.Generator().manual_seed(seed), shape)["airlight"].flatten()
+        assert float(grey.std()) < 1e-6
+
+
+def test_clouds_can_be_undone() -> None:
+    layers, mixture, parameters = blended(ThinClouds())
+    opacity = layers[:, 1] / parameters["brightness"].view(-1, 1, 1, 1)
+    scene = (mixture - layers[:, 1]) / ((1 - parameters["shadow"]) * (1 - opacity))
+    assert torch.allclose(scene, layers[:, 0], atol=1e-4)
+    assert float(opacity.max()) <= 0.9 + 1e-6
+
+
+def test_cloud_cover_is_what_was_asked_for() -> None:
+    mixing = ThinClouds(cover=(0.4, 0.4), veil=(0.0, 0.0))
+    under = [
+        float((mixing.draw(torch.Generator().manual_seed(i), torch.Size([1, 3, 96, 96]))["opacity"] > 0).float().mean())
+        for i in range(40)
+    ]
+    assert sum(under) / 40 == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.parametrize(("mixing", "veiled"), [(LightRain(), False), (HeavyRain(), True)])
+def test_rain_adds_bright_streaks_and_can_be_undone(mixing: RainStreaks, veiled: bool) -> None:
+    layers, mixture, parameters = blended(mixing)
+    t, airlight = (parameters[name].view(-1, 1, 1, 1) for name in ("transmission", "airlight"))
+    assert bool((t < 1).any()) == veiled
+    open_sky = (mixture > 1e-4) & (mixture < 1 - 1e-4)  # where nothing was clipped
+    scene = (mixture - (1 - t) * airlight) / t - layers[:, 1]
+    assert torch.allclose(scene[open_sky], layers[:, 0][open_sky], atol=1e-4)
+    assert torch.equal(layers[:, 1, 0], layers[:, 1, 2])
+
+
+def test_a_drop_becomes_a_streak_of_its_angle_length_and_width() -> None:
+    mixing = RainStreaks(angle=(30.0, 30.0), length=(20.0, 20.0), width=(2.0, 2.0), density=(0.01, 0.01))
+    parameters = mixing.draw(torch.Generator(), torch.Size([1, 3, 64, 64]))
+    parameters["drops"] = torch.zeros_like(parameters["drops"])
+    parameters["drops"][0, mixing.reach + 32, mixing.reach + 32] = 1
+    parameters["brightness"] = torch.tensor(1.0)
+    batched = {name: value[None] for name, value in parameters.items()}
+    rain = mixing.render(torch.zeros(1, 1, 3, 64, 64), batched)[0, 1, 0]
+    assert float(rain[32, 32]) == pytest.approx(1, abs=1e-4)
+    # Twenty pixels long, two wide at half of its brightness: half of it is covered by some 40 pixels.
+    assert float((rain > 0.5).sum()) == pytest.approx(40, rel=0.2)
+    rows, columns = (axis.double() for axis in torch.nonzero(rain > 0.5, as_tuple=True))
+    slope = ((rows - 32) * (columns - 32)).sum() / ((rows - 32) ** 2).sum()
+    assert float(slope) == pytest.approx(0.577, abs=0.05)  # tan 30°
+
+
+def test_reflections_follow_the_steps_of_their_synthesis() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    mixing = GlassReflection(sigma=(2.0, 2.0))
+    shape = torch.Size([2, 3, 40, 40])
+    generator = torch.Generator().manual_seed(0)
+    sources = torch.rand(shape, generator=generator) ** 0.3
+    parameters = mixing.draw(generator, shape)
+    batched = {name: value[None] for name, value in parameters.items()}
+    layers = mixing.render(sources[None], batched)
+    background, other = (source.double().numpy() ** 2.2 for source in sources)
+    y, x = np.mgrid[-0.5:0.5:40j, -0.5:0.5:40j]
+    down, right = parameters["centre"].tolist()
+    vignette = np.exp(-0.5 * ((y - down) ** 2 + (x - right) ** 2) / 0.52**2)
+    for c in range(3):
+        light = gaussian_filter(other[c], 2.0, mode="mirror", truncate=7.5)
+        over = background[c] + light > 1
+        assert over.any()
+        excess = (background[c] + light)[over].mean() - 1
+        light = np.clip(light - excess * float(parameters["attenuation"]), 0, 1) * vignette
+        assert np.allclose(layers[0, 1, c].numpy(), light ** (1 / 2.2), atol=2e-3)
+        expected = np.clip((float(parameters["transparency"]) * background[c] + light) ** (1 / 2.2), 0, 1)
+        assert np.allclose(mixing.forward(layers, batched)[0, c].numpy(), expected, atol=2e-3)
+
+
+def test_a_reflection_dominates_where_it_has_more_light() -> None:
+    dark, bright = torch.full((3, 4, 4), 0.3), torch.full((3, 4, 4), 0.6)
+    assert GlassReflection.dominates(dark, bright)
+    assert not GlassReflection.dominates(bright, dark)
+
+
+def test_alpha_compositing_shows_each_layer_where_its_matte_says() -> None:
+    layers, mixture, parameters = blended(AlphaCompositing())
+    alpha = parameters["alpha"]
+    assert 0.35 < float(alpha.mean()) < 0.65
+    assert torch.allclose((mixture - (1 - alpha) * layers[:, 1])[alpha.expand_as(mixture) == 1],
+                          layers[:, 0][alpha.expand_as(mixture) == 1])  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -59,7 +254,15 @@ def test_forward_is_differentiable(layers: torch.Tensor) -> None:
         (lambda: Ratio(0.8, 0.2), "0 <= low <= high <= 1"),
         (lambda: Camera(Sum(), scale=0), "scale must be >= 1"),
         (lambda: Camera(Sum(), scale=2).draw(torch.Generator(), torch.Size([2, 1, 7, 8])), "7×8 cannot be downsampled"),
-        (lambda: Ratio(0.7).draw(torch.Generator(), torch.Size([3, 1, 8, 8])), "blends 2 layers, not 3"),
+        (lambda: Ratio(0.7).draw(torch.Generator(), torch.Size([3, 1, 8, 8])), "takes 2 source pictures, not 3"),
+        (lambda: AtmosphericScattering(beta=(2.0, 1.0)), "beta from 2 to 1"),
+        (lambda: AtmosphericScattering(airlight=(0.0, 1.0)), "airlight from 0 to 1"),
+        (lambda: ThinClouds(cover=(0.0, 1.5)), "cover from 0 to 1.5"),
+        (lambda: RainStreaks(directions=0), "at least 1 direction"),
+        (lambda: LightRain(length=(0.0, 9.0)), "length from 0 to 9"),
+        (lambda: GlassReflection(sigma=(0.0, 1.0)), "sigma from 0 to 1"),
+        (lambda: AlphaCompositing(0), "must be positive"),
+        (lambda: LightRain().draw(torch.Generator(), torch.Size([2, 3, 8, 8])), "takes 1 source pictures, not 2"),
     ],
 )
 def test_what_cannot_be_is_refused(make: object, message: str) -> None:

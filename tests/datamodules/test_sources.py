@@ -11,6 +11,7 @@ from PIL import Image
 
 from datamodules import sources
 from datamodules.digits import Digits
+from datamodules.images import open_photograph, read_image
 from datamodules.superimposed import Superimposed
 from datamodules.types import UserError
 
@@ -22,7 +23,7 @@ def idx(images: np.ndarray) -> bytes:
 def photographs(folder: Path, count: int, size: tuple[int, int] = (60, 50)) -> None:
     folder.mkdir(parents=True)
     for i in range(count):
-        pixels = np.random.default_rng(i).integers(0, 256, (*size, 3), dtype=np.uint8)
+        pixels = np.random.default_rng([i, *map(ord, folder.name)]).integers(0, 256, (*size, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
 
 
@@ -76,15 +77,16 @@ def test_embedded_digits_have_mnist_form() -> None:
 def test_roles_share_no_digit_and_no_pair_repeats() -> None:
     data = Digits()
     data.setup()
-    used = [int(i) for name in (data.draw_layers("test", k, torch.Generator())[1] for k in range(150))
+    used = [int(i) for name in (data.draw("test", k, torch.Generator()).name for k in range(150))
             for i in name.split("-")[1].split("+")]  # fmt: skip
     assert len(used) == len(set(used)) == 300
 
 
 def test_roles_share_no_photograph(tmp_path: Path) -> None:
     photographs(tmp_path / "flat", 11)
-    for data in (Superimposed(size=20), Superimposed("flat", size=20, root=str(tmp_path))):
-        roles = [set(data._paths(role)) for role in ("train", "select", "test")]
+    for data in (Superimposed(size=20), Superimposed(source="flat", size=20, root=str(tmp_path))):
+        data.open()
+        roles = [set(data._pictures[role].paths) for role in ("train", "select", "test")]
         assert all(len(role) >= 2 for role in roles)
         assert sum(map(len, roles)) == len(set.union(*roles))
 
@@ -93,7 +95,7 @@ def test_a_mixture_never_blends_a_photograph_with_itself() -> None:
     data = Superimposed(size=16)
     data.setup()
     for k in range(40):
-        names = data.draw_layers("test", k, torch.Generator().manual_seed(k))[1].partition("-")[2].split("+")
+        names = data.draw("test", k, torch.Generator().manual_seed(k)).name.partition("-")[2].split("+")
         assert len(set(names)) == 2
 
 
@@ -101,27 +103,28 @@ def test_another_set_trains_and_the_whole_flat_one_tests(tmp_path: Path) -> None
     photographs(tmp_path / "flat", 5)
     for part in ("train", "val", "test"):
         photographs(tmp_path / "parts" / part, 3)
-    data = Superimposed("flat", "parts", size=20, root=str(tmp_path))
+    data = Superimposed(source="flat", train_source="parts", size=20, root=str(tmp_path))
     data.setup()
-    assert len(data._paths("test")) == 5
-    assert {path.parent.name for path in data._paths("train")} == {"train"}
+    assert len(data._pictures["test"].paths) == 5
+    assert {path.parent.name for path in data._pictures["train"].paths} == {"train"}
 
 
 def test_missing_folder_too_few_and_broken_photographs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="UNBLEND_DATA"):
-        Superimposed("nowhere", root=str(tmp_path)).setup()
+        Superimposed(source="nowhere", root=str(tmp_path)).setup()
     photographs(tmp_path / "few", 3)
     with pytest.raises(UserError, match="photographs of few for the"):
-        Superimposed("few", root=str(tmp_path)).setup()
+        Superimposed(source="few", root=str(tmp_path)).setup()
     photographs(tmp_path / "broken", 8)
     path = tmp_path / "broken" / "7.png"
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"cannot read the photograph .*7\.png"):
-        Superimposed("broken", size=20, root=str(tmp_path)).setup()
+    with pytest.raises(UserError, match=r"cannot read .*7\.png: the file is truncated"):
+        Superimposed(source="broken", size=20, root=str(tmp_path)).setup()
 
 
 def test_grey_photographs_become_colour_and_small_ones_grow(tmp_path: Path) -> None:
     Image.fromarray(np.arange(200, dtype=np.uint8).reshape(10, 20)).save(tmp_path / "grey.png")
-    image = sources.read_photograph(tmp_path / "grey.png", 32)
-    assert image.shape == (3, 32, 64)
+    image = read_image(tmp_path / "grey.png")
+    assert image.shape == (3, 10, 20)
     assert torch.equal(image[0], image[1])
+    assert open_photograph(tmp_path / "grey.png", 5).size == (10, 5)

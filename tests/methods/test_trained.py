@@ -80,7 +80,7 @@ def spec_of(ordered: bool = False, layers: int = 2) -> LayerSpec:
     names = [f"digit_{k}" for k in range(layers)]
     return LayerSpec(
         layers=names, scored=names, ordered=ordered, channels=1, scale=2,
-        mixing="sum", gain=1.0, protocol="rgb", citation="", licence="",
+        mixing="sum", gain=1.0, pairing="paired", protocol="rgb", citation="", licence="",
     )  # fmt: skip
 
 

@@ -1,0 +1,317 @@
+"""Real sets in their official layouts, on small folders; what is said of a broken one."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from benchmark import catalogue
+from datamodules.clouds import Clouds
+from datamodules.haze import Haze
+from datamodules.intrinsic import Intrinsic
+from datamodules.picture_task import PictureTask
+from datamodules.rain import Rain
+from datamodules.reflection import Reflection
+from datamodules.sets import PHOTOGRAPHS, SETS, match
+from datamodules.types import UserError
+from datamodules.verify import verify
+
+# data set, source, mixture's path, paths of the truths, the image's name
+LAYOUTS = [
+    (Rain, "rain100l", "input/7.png", ["target/7.png"], "7"),
+    (Rain, "rain100l", "rain_data_test_Light/rain/X2/norain-7x2.png", ["rain_data_test_Light/norain-7.png"], "7"),
+    (Rain, "rain100h", "rainy/rain-007.png", ["norain-007.png"], "007"),
+    (Rain, "rain100h", "rain_heavy_test/rain/norain-7x2.png", ["rain_heavy_test/norain/norain-7.png"], "7"),
+    (Reflection, "real20", "blended/3.png", ["transmission/3.png"], "3"),
+    (Reflection, "real20", "blended/3.jpg", ["transmission_layer/3.jpg"], "3"),
+    (Reflection, "ceilnet_synthetic", "2007_1-input.png", ["2007_1-label1.png", "2007_1-label2.png"], "2007_1"),
+    (Reflection, "ceilnet_synthetic", "blended/a.png", ["transmission/a.png", "reflection/a.png"], "a"),
+    (Reflection, "sir2_solid", "SolidObjectDataset/3/Focus/11/m.jpg",
+     ["SolidObjectDataset/3/Focus/11/g.jpg", "SolidObjectDataset/3/Focus/11/r.jpg"], "3-Focus-11"),
+    (Reflection, "sir2_postcard", "Postcard Dataset/3/T/10/1-m-7.png",
+     ["Postcard Dataset/3/T/10/1-g-7.png", "Postcard Dataset/3/T/10/1-r-7.png"], "3-T-10-1--7"),
+    (Reflection, "sir2_wild", "WildSceneDataset/withgt/9/m.jpg",
+     ["WildSceneDataset/withgt/9/g.jpg", "WildSceneDataset/withgt/9/r.jpg"], "withgt-9"),
+    (Reflection, "sir2_wild", "blended/9.png", ["transmission_layer/9.png", "reflection_layer/9.png"], "9"),
+    (Haze, "sots_indoor", "hazy/1400_2.png", ["clear/1400_2.png"], "1400_2"),
+    (Haze, "sots_indoor", "SOTS/indoor/nyuhaze500/hazy/1400_2.png", ["SOTS/indoor/nyuhaze500/gt/1400.png"], "1400_2"),
+    (Haze, "sots_outdoor", "outdoor/hazy/0001_0.8_0.2.jpg", ["outdoor/gt/0001.png"], "0001_0.8_0.2"),
+    (Haze, "o_haze", "O-HAZY/hazy/01_outdoor_hazy.jpg", ["O-HAZY/GT/01_outdoor_GT.jpg"], "01"),
+    (Clouds, "rice1", "RICE1/cloud/5.png", ["RICE1/label/5.png"], "5"),
+    (Clouds, "rice2", "cloud/5.png", ["label/5.png"], "5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "source", "mixture", "truths", "name"), LAYOUTS, ids=lambda value: str(value)[:30])
+def test_an_official_layout_is_read(
+    tmp_path: Path, save, task: type[PictureTask], source: str, mixture: str, truths: list[str], name: str
+) -> None:
+    folder = tmp_path / source
+    pixels = save(folder / mixture, 1)
+    layers = [save(folder / truth, 2 + i) for i, truth in enumerate(truths)]
+    data = task(source=source, train_source="dead_leaves", root=str(tmp_path))
+    data.setup()
+    (batch,) = data.test_dataloader()
+    assert batch.ids == [name]
+    tolerance = 0.02 if mixture.endswith("jpg") else 1e-6
+    for image, truth in ((batch.mixture[0], pixels), *zip(batch.layers[0], layers, strict=True)):
+        assert torch.allclose(image, torch.from_numpy(truth).permute(2, 0, 1) / 255, atol=tolerance)
+    assert data.spec["scored"] == list(SETS[source].scored)
+    assert {folder / mixture, *(folder / truth for truth in truths)} <= set(data.files())
+
+
+def test_a_larger_truth_is_cropped_around_its_centre(tmp_path: Path, save) -> None:
+    hazy = save(tmp_path / "sots_indoor/hazy/1400_2.png", 1, (20, 28))
+    clear = save(tmp_path / "sots_indoor/gt/1400.png", 2, (24, 32))
+    data = Haze(source="sots_indoor", root=str(tmp_path))
+    data.setup()
+    (batch,) = data.test_dataloader()
+    assert batch.mixture.shape[-2:] == hazy.shape[:2]
+    assert torch.allclose(batch.layers[0, 0], torch.from_numpy(clear[2:22, 2:30]).permute(2, 0, 1) / 255)
+
+
+def test_hdf5_files_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "dcpdn_testa"
+    folder.mkdir()
+    arrays = {name: np.random.default_rng(i).random((20, 24, 3)) for i, name in enumerate(("haze", "gt"))}
+    with h5py.File(folder / "0.h5", "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    data = Haze(source="dcpdn_testa", root=str(tmp_path))
+    data.setup()
+    (batch,) = data.test_dataloader()
+    assert torch.allclose(batch.mixture[0], torch.from_numpy(arrays["haze"]).permute(2, 0, 1).float())
+    assert torch.allclose(batch.layers[0, 0], torch.from_numpy(arrays["gt"]).permute(2, 0, 1).float())
+    (folder / "1.h5").write_bytes(b"no HDF5")
+    broken = Haze(source="dcpdn_testa", root=str(tmp_path))
+    broken.setup()
+    with pytest.raises(UserError, match=r"cannot read .*1\.h5"):
+        list(broken.test_dataloader())
+
+
+def png16(path: Path, pixels: np.ndarray) -> None:
+    """A 16-bit PNG, written by hand: Pillow does not write 16-bit colour."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Path:
+    """MIT Intrinsic's layout with generated 16-bit objects, masked to a disc."""
+    generator = np.random.default_rng(0)
+    names = [*SETS["mit_intrinsic"].train, "cup2", "deer"]
+    y, x = np.mgrid[:30, :30] - 14.5
+    mask = (y**2 + x**2 < 150).astype(np.uint16) * 65535
+    for name in names:
+        albedo, shading = generator.random((30, 30, 3)), generator.random((30, 30))
+        folder = tmp_path / "mit_intrinsic" / name
+        png16(folder / "reflectance.png", (albedo * 65535).round())
+        png16(folder / "shading.png", (shading * 65535).round())
+        png16(folder / "diffuse.png", (albedo * shading[..., None] * 65535).round())
+        png16(folder / "mask.png", mask)
+    return tmp_path
+
+
+def test_intrinsic_images_keep_sixteen_bits_and_their_mask(objects: Path) -> None:
+    data = Intrinsic(source="mit_intrinsic", train_source="mit_intrinsic", size=16, root=str(objects),
+                     images=8, batch_size=4, selections=1)  # fmt: skip
+    data.setup()
+    batches = list(data.test_dataloader())
+    assert [batch.ids for batch in batches] == [["cup2"], ["deer"]]
+    assert data.count("select") == 1
+    for batch in batches:
+        assert len(batch.mixture.unique()) > 1000
+        albedo, shading = batch.layers[0]
+        assert torch.allclose(albedo * shading, batch.mixture[0], atol=2e-5)
+        assert torch.equal(shading[0], shading[2])
+        assert 0.3 < float(batch.mask.float().mean()) < 0.7
+    crop = next(iter(data.train_dataloader()))
+    assert crop.layers.shape == (4, 2, 3, 16, 16)
+    assert not crop.mask.all()
+
+
+def test_real_training_crops_stay_aligned(tmp_path: Path, save) -> None:
+    for i in range(20):
+        pixels = save(tmp_path / f"rice1/cloud/{i}.png", i, (40, 48))
+        folder = tmp_path / "rice1/label"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{i}.png").write_bytes((tmp_path / f"rice1/cloud/{i}.png").read_bytes())
+        assert pixels.size
+    data = Clouds(
+        source="rice1", train_source="rice1", size=16, root=str(tmp_path), images=32, batch_size=8, selections=1
+    )
+    data.setup()
+    assert [len(data._pairs[role]) for role in ("train", "select", "test")] == [14, 2, 4]
+    assert data.spec["layers"] == data.spec["scored"] == ["background"]
+    names = {role: {pair.name for pair in data._pairs[role].pairs} for role in ("train", "select", "test")}
+    assert len(set.union(*names.values())) == 20
+    for batch in data.train_dataloader():
+        assert torch.equal(batch.mixture, batch.layers[:, 0])
+        assert batch.mask.all()
+
+
+def test_a_set_of_another_task_is_refused_with_the_right_ones() -> None:
+    with pytest.raises(UserError, match="a set of the task Haze: Rain takes embedded, dead_leaves, rain100l, rain100h"):
+        Rain(source="sots_indoor")
+
+
+@pytest.mark.parametrize("entry", catalogue.datasets().values(), ids=lambda entry: entry.name)
+def test_every_real_set_belongs_to_a_data_set(entry: catalogue.Entry) -> None:
+    assert {data.task for data in SETS.values()} <= {*catalogue.datasets(), PHOTOGRAPHS}
+    for data in SETS.values():
+        assert data.citation
+        assert data.licence
+        assert data.count > 0
+        assert data.expected()
+
+
+# What is said of data that are not as they should be ------------------------------------------------
+
+
+def rain(folder: Path, save, **sizes: tuple[int, int]) -> Path:
+    for i in range(3):
+        save(folder / f"rain100l/input/{i}.png", i)
+        save(folder / f"rain100l/target/{i}.png", 10 + i)
+    return folder / "rain100l"
+
+
+def opened(root: Path) -> Rain:
+    data = Rain(source="rain100l", root=str(root))
+    data.setup()
+    return data
+
+
+def test_a_missing_set_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"Rain100L: no data in .*input/\{id\}.png with target/\{id\}.png.*UNBLEND_DATA"
+    ):
+        opened(tmp_path)
+
+
+def test_a_truncated_png_is_named(tmp_path: Path, save) -> None:
+    path = rain(tmp_path, save) / "target/1.png"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UserError, match=r"target/1\.png: the file is truncated"):
+        opened(tmp_path)
+
+
+def test_a_png_that_breaks_in_the_middle_is_named(tmp_path: Path, save) -> None:
+    path = rain(tmp_path, save) / "input/1.png"
+    raw = bytearray(path.read_bytes())
+    raw[60:90] = b"\0" * 30
+    path.write_bytes(raw)
+    data = opened(tmp_path)
+    with pytest.raises(UserError, match=r"cannot read .*input/1\.png"):
+        list(data.test_dataloader())
+
+
+def test_a_pair_of_different_sizes_is_named(tmp_path: Path, save) -> None:
+    save(rain(tmp_path, save) / "target/1.png", 1, (24, 30))
+    with pytest.raises(UserError, match=r"input/1\.png has 24×32 pixels and its partner .*target/1\.png 24×30"):
+        opened(tmp_path)
+
+
+def test_an_unpaired_file_is_named(tmp_path: Path, save) -> None:
+    (rain(tmp_path, save) / "target/2.png").unlink()
+    with pytest.raises(UserError, match=r"input/2\.png has no partner .*target/2\.png"):
+        opened(tmp_path)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rain100l/input").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"no data in .*rain100l"):
+        opened(tmp_path)
+
+
+def test_a_one_pixel_image_is_named(tmp_path: Path, save) -> None:
+    for part in ("input", "target"):
+        save(rain(tmp_path, save) / part / "1.png", 1, (1, 1))
+    with pytest.raises(UserError, match=r"1\.png has 1×1 pixels, at least 16×16"):
+        opened(tmp_path)
+
+
+def test_what_is_no_image_is_named(tmp_path: Path, save) -> None:
+    (rain(tmp_path, save) / "input/1.png").write_text("hello")
+    with pytest.raises(UserError, match=r"input/1\.png: it is no image file"):
+        opened(tmp_path)
+
+
+def test_grey_images_are_converted_and_said_once(tmp_path: Path, save) -> None:
+    folder = rain(tmp_path, save)
+    pixels = save(folder / "input/1.png", 1, grey=True)
+    with pytest.warns(UserWarning, match=r"Rain100L: 1 images are grey .*input/1\.png.*three equal channels") as said:
+        data = opened(tmp_path)
+        opened(tmp_path)
+    assert len(said) == 1
+    batch = list(data.test_dataloader())[1]
+    assert torch.equal(batch.mixture[0, 0], torch.from_numpy(pixels) / 255)
+    assert torch.equal(batch.mixture[0, 0], batch.mixture[0, 2])
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path, save) -> None:
+    folder = rain(tmp_path, save)
+    for parent in [tmp_path, *tmp_path.parents][:4]:
+        parent.chmod(0o755)
+    (folder / "input").chmod(0o000)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(65534)  # root may read everything
+        with pytest.raises(UserError, match=r"no permission to read the folder .*rain100l/input"):
+            opened(tmp_path)
+    finally:
+        if root:
+            os.seteuid(0)
+        (folder / "input").chmod(0o755)
+
+
+def test_verify_reports_what_is_missing_or_differs(tmp_path: Path, save) -> None:
+    data = SETS["rain100l"]
+    assert "nothing in" in verify(data, tmp_path).problems[0]
+    folder = rain(tmp_path, save)
+    save(folder / "target/9.png", 9)
+    (folder / "target/0.png").unlink()
+    save(folder / "target/1.png", 1, (24, 30))
+    report = verify(data, tmp_path)
+    assert report.found == 3
+    said = "\n".join(report.problems)
+    for expected in ("has no partner", "24×32 pixels and its partner", "target/9.png belongs to no mixture",
+                     "3 images or pairs, officially 100", "1 images are not 320×480"):  # fmt: skip
+        assert expected in said
+    assert len(report.digest) == 64
+    save(folder / "input/2.png", 77)
+    assert verify(data, tmp_path).digest != report.digest
+
+
+def test_the_layout_with_whole_pairs_wins(tmp_path: Path, save) -> None:
+    """An image that fits two layouts belongs to the one whose truth is there."""
+    save(tmp_path / "hazy/1400_2.png")
+    save(tmp_path / "gt/1400.png")
+    (pair,) = match(SETS["sots_indoor"], tmp_path)
+    assert pair.layers["background"].endswith("gt/1400.png")
+
+
+def test_real_images_can_be_resized_for_the_test(tmp_path: Path, save) -> None:
+    for part in ("blended", "transmission"):
+        save(tmp_path / "real20" / part / "0.png", 0, (40, 60))
+    data = Reflection(source="real20", short_side=20, root=str(tmp_path))
+    data.setup()
+    (batch,) = data.test_dataloader()
+    assert batch.mixture.shape == (1, 3, 20, 30)
+    assert batch.layers.shape == (1, 1, 3, 20, 30)
+    assert batch.mask.shape == (1, 1, 20, 30)
