@@ -97,22 +97,24 @@ def list_(what: Literal["methods", "datasets", "suites"], root: str | None = Non
             card = entry.card
             table.add_row(entry.name, str(card["year"]), card["supervision"], card["title"], card["paper"])
     elif what == "datasets":
-        from datamodules.sets import SETS, match
+        from datamodules.sets import PHOTOGRAPHS, SETS, match
 
         folder = data_root(root)
         for column in ("data set", "", "real sets (--source)", "found", "official"):
             table.add_column(column, overflow="fold")
-        for entry in catalogue.datasets().values():
-            sets = [data for data in SETS.values() if data.task == entry.name]
+        tasks = {entry.name: entry.summary for entry in catalogue.datasets().values()}
+        tasks[PHOTOGRAPHS] = "Clean pictures that any task may blend, and train on (--train_source)."
+        for name, summary in tasks.items():
+            sets = [data for data in SETS.values() if data.task == name]
             found = [len(match(data, folder / data.name)) for data in sets]
             table.add_row(
-                entry.name,
-                entry.summary,
+                name,
+                summary,
                 "\n".join(data.name for data in sets),
                 "\n".join(str(count or "–") for count in found),
                 "\n".join(str(data.count) for data in sets),
             )
-        note = f"Each runs at once on embedded or generated data. Real sets are looked for in {folder}."
+        note = f"Each runs at once on embedded or generated data. Real sets are looked for in {folder}; mnist counts its files."
     else:
         import yaml
 

@@ -17,6 +17,11 @@ from benchmark.lightning_cli import shown
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 
+HELP = """usage: unblend show DATASET [--role train|select|test] [--rows N] [--height PIXELS] [--out FILE]
+                            [options of the data set, such as --source]
+
+`unblend show DATASET --help` explains each option; `unblend list datasets` names the data sets."""
+
 GAP, LINE = 6, 18
 """Pixels between pictures, and of a line of text."""
 
@@ -27,20 +32,21 @@ def main(arguments: list[str]) -> None:
     Raises:
         UserError: an unknown data set, missing or broken data.
     """
-    named = [argument for argument in arguments if not argument.startswith("-")][:1]
-    if not named or arguments[0] != named[0]:
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(HELP)
+        return
+    if not arguments or arguments[0].startswith("-"):
         raise UserError(
             "name a data set first, as in `unblend show Rain --source rain100l`: see `unblend list datasets`."
         )
-    module, _, name = catalogue.dataset(named[0]).class_path.rpartition(".")
+    entry = catalogue.dataset(arguments[0])
+    module, _, name = entry.class_path.rpartition(".")
     dataset: type[LayerDataModule] = getattr(importlib.import_module(module), name)
     parser = ArgumentParser(prog=f"unblend show {name}", exit_on_error=False)
     parser.add_argument("--role", type=Literal["train", "select", "test"], default="test", help="which images")
     parser.add_argument("--rows", type=int, default=4, help="how many mixtures")
     parser.add_argument("--height", type=int, default=192, help="of a picture, in pixels")
-    parser.add_argument(
-        "--out", type=str, default=f"runs/show/{catalogue.dataset(named[0]).folder}.png", help="PNG file"
-    )
+    parser.add_argument("--out", type=str, default=f"runs/show/{entry.folder}.png", help="PNG file")
     parser.add_class_arguments(dataset, None)
     config = parser.instantiate_classes(parser.parse_args(arguments[1:]))
     role, rows, height, out = (config.pop(key) for key in ("role", "rows", "height", "out"))
