@@ -114,7 +114,8 @@ def list_(what: Literal["methods", "datasets", "suites"], root: str | None = Non
                 "\n".join(str(count or "–") for count in found),
                 "\n".join(str(data.count) for data in sets),
             )
-        note = f"Each runs at once on embedded or generated data. Real sets are looked for in {folder}; mnist counts its files."
+        note = "Each runs at once on embedded or generated data. "
+        note += f"Real sets are looked for in {folder}; mnist counts its files."
     else:
         import yaml
 
@@ -127,18 +128,21 @@ def list_(what: Literal["methods", "datasets", "suites"], root: str | None = Non
         Console(highlight=False, soft_wrap=True).print(f"\n{note}", markup=False)
 
 
-def verify(names: list[str] | None = None, root: str | None = None) -> None:
+def verify(arguments: list[str]) -> None:
     """Read real data sets and report what is missing or differs.
 
     Args:
-        names: of the sets; default all that are found.
-        root: folder of the data sets; default $UNBLEND_DATA.
+        arguments: of the command.
     """
     from datamodules.sets import SETS
     from datamodules.verify import verify
 
-    folder = data_root(root)
-    for name in names or []:
+    parser = _OneLineParser(prog="unblend verify", description="Read real data sets and report what differs.")
+    parser.add_argument("names", nargs="*", help="of the sets; default all that are found")
+    parser.add_argument("--root", type=str, help="folder of the data sets; default $UNBLEND_DATA")
+    options = parser.parse_args(arguments)
+    names, folder = options.names, data_root(options.root)
+    for name in names:
         if name not in SETS:
             raise unknown("data set", name, SETS)
     chosen = names or [name for name in SETS if (folder / name).is_dir()]
@@ -183,7 +187,6 @@ COMMANDS: dict[str, Any] = {
     "status": status,
     "leaderboard": leaderboard,
     "list": list_,
-    "verify": verify,
     "doctor": doctor,
 }
 
@@ -233,10 +236,12 @@ def main(arguments: list[str] | None = None) -> None:
             from benchmark.show import main as show
 
             show(arguments[1:])
+        elif arguments[0] == "verify":
+            verify(arguments[1:])
         elif arguments[0] in COMMANDS:
             auto_cli(COMMANDS, args=arguments, parser_class=_OneLineParser)
         else:
-            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, "show"])
+            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, "show", "verify"])
     except (UserError, ArgumentError) as error:
         print(f"unblend: error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None

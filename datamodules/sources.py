@@ -26,9 +26,12 @@ EMBEDDED_PHOTOGRAPHS: dict[Role, list[tuple[str, str]]] = {
     "train": [
         *(("skimage", f"data/{name}") for name in ("brick.png", "camera.png", "clock_motion.png", "coins.png")),
         *(("skimage", f"data/{name}") for name in ("grass.png", "gravel.png", "ihc.png", "moon.png", "retina.jpg")),
-        *(("sklearn", f"datasets/images/{name}") for name in ("china.jpg", "flower.jpg")),
+        ("sklearn", "datasets/images/china.jpg"),
     ],
-    "select": [("skimage", f"data/{name}") for name in ("hubble_deep_field.jpg", "motorcycle_left.png")],
+    "select": [
+        *(("skimage", f"data/{name}") for name in ("hubble_deep_field.jpg", "motorcycle_left.png")),
+        ("sklearn", "datasets/images/flower.jpg"),
+    ],
     "test": [("skimage", f"data/{name}") for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")],
 }
 """Photographs that ship with scikit-image and scikit-learn, split by photograph."""

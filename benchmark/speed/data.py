@@ -44,7 +44,9 @@ def main(seconds: float = 3.0) -> None:
     """Print the table; each stage of each task runs for about so many seconds."""
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    table = Table("task", "draw /s", "mix /s", f"train /s, {WORKERS} workers", "share of mixing", box=None, pad_edge=False)
+    table = Table(
+        "task", "draw /s", "mix /s", f"train /s, {WORKERS} workers", "share of mixing", box=None, pad_edge=False
+    )
     for label, name, options in CASES:
         module, _, class_name = catalogue.dataset(name).class_path.rpartition(".")
         size = {} if name == "Digits" else {"size": SIZE}

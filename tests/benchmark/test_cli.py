@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmark import cli
 from benchmark.errors import one_line
@@ -15,7 +16,7 @@ from benchmark.errors import one_line
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("bench smok", "unknown suite 'smok': did you mean smoke?"),
+        ("bench smok", "unknown suite 'smok': did you mean smoke"),
         ("bench smoke --jobs 0", "jobs 0: it must be at least 1."),
         ("bench smoke --jbos 2", "unrecognized arguments: --jbos 2"),
         ("list method", "methods"),
@@ -30,6 +31,14 @@ from benchmark.errors import one_line
         ("fit --model LiGT --data Superimposed", "LiGT takes 1 channels, the data have 3."),
         ("fit --model Identity --data Digits", "Identity needs no training"),
         ("fit --model UNet --data Digits --data.source mnist --data.root /nonexistent", "MNIST: no data in"),
+        ("show", "name a data set first"),
+        ("show --source rain100l", "name a data set first"),
+        ("show Rian", "unknown dataset 'Rian': did you mean Rain"),
+        ("show Rain --rows 0", "rows 0, height 192: at least 1 row"),
+        ("show Rain --source rain100l", "Rain100L: no data in data/rain100l"),
+        ("verify rain100", "unknown data set 'rain100': did you mean rain100"),
+        ("verify --root nowhere", "no real data set in nowhere: set UNBLEND_DATA"),
+        ("fit --model UNet --data Rain --data.pairing unpaired", "U-Net learns from paired data"),
         ("evaluate --model UNet --data Digits", "U-Net is trained: give --checkpoint"),
         ("evaluate --model UNet --data Digits --checkpoint no.ckpt", "no checkpoint no.ckpt"),
     ],
@@ -56,7 +65,9 @@ def test_lists(unblend: Any) -> None:
     done = unblend("list", "methods", COLUMNS="200")
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("UNet", "ConvSep", "LiGT", "NMF", "FastICA", "Identity"))
-    assert "Digits" in unblend("list", "datasets").stdout
+    listed = unblend("list", "datasets", COLUMNS="200").stdout
+    assert all(name in listed for name in ("Digits", "Shapes", "rain100l", "sots_indoor", "photographs", "bsds500"))
+    assert "PictureTask" not in listed
     assert "smoke" in unblend("list", "suites").stdout
 
 
@@ -107,3 +118,38 @@ def test_an_option_that_no_class_has_is_told_with_the_nearest() -> None:
     assert one_line(ValueError(text)) == "LiGT: unknown option 'delte': did you mean delta or width?"
     assert one_line(ValueError("two\n lines")) == "two lines"
     assert "methods.ligt" in sys.modules
+
+
+def test_an_error_in_a_worker_is_told_as_if_there_were_none() -> None:
+    text = "Caught UserError in DataLoader worker process 0.\nTraceback …\nUserError: cannot read a.png: bad."
+    assert one_line(RuntimeError(text)) == "cannot read a.png: bad."
+
+
+def test_show_writes_a_sheet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cli.main(["show", "--help"])
+    assert "unblend show DATASET" in capsys.readouterr().out
+    for role in ("train", "select", "test"):
+        cli.main(
+            ["show", "Rain", "--role", role, "--rows", "2", "--height", "40", "--size=32", f"--out={role}/rain.png"]
+        )
+    cli.main(["show", "Shapes", "--layers=3", "--rows=1", "--height=40", "--evaluation_images=2"])
+    sheets = [Image.open(tmp_path / f"{role}/rain.png") for role in ("train", "select", "test")]
+    assert len({sheet.tobytes() for sheet in sheets}) == 3
+    assert sheets[0].size == (3 * 40 + 4 * 6, 18 + 12 + 2 * (40 + 18 + 6))
+    assert Image.open(tmp_path / "runs/show/shapes.png").size[0] == 4 * 40 + 5 * 6
+
+
+def test_verify_reports_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part in ("input", "target"):
+        (tmp_path / "rain100l" / part).mkdir(parents=True)
+        Image.new("RGB", (480, 320)).save(tmp_path / f"rain100l/{part}/1.png")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["verify", "--root", str(tmp_path)])
+    assert caught.value.code == 1
+    said = capsys.readouterr().out
+    assert "rain100l           1 of 100  PROBLEMS" in said
+    assert "1 images or pairs, officially 100" in said
+    assert "Licence: research use" in said

@@ -297,3 +297,47 @@ def test_half_precision_is_scored_as_float32(name: str, dtype: torch.dtype) -> N
 def test_an_unknown_protocol_is_answered_with_the_names() -> None:
     with pytest.raises(UserError, match="rgb, rgb-uniform, y, intrinsic"):
         metrics.protocol("lab")
+
+
+def test_masked_ssim_averages_the_scored_pixels(pair: tuple[Tensor, Tensor]) -> None:
+    estimate, truth = pair
+    mask = torch.rand(1, 1, *truth.shape[-2:], generator=torch.Generator().manual_seed(2)) < 0.4
+    _, full = oracle.structural_similarity(
+        channels_last(truth), channels_last(estimate), data_range=1, channel_axis=2, full=True
+    )
+    inner = mask[0, 0, 3:-3, 3:-3].numpy()
+    expected = full[3:-3, 3:-3][inner].mean()
+    assert float(metrics.ssim(estimate, truth, mask, window="uniform")) == pytest.approx(expected, abs=1e-4)
+    edge = torch.zeros_like(mask)
+    edge[..., 0] = True
+    with pytest.raises(UserError, match="no True 3 pixels from the edge"):
+        metrics.ssim(estimate, truth, edge, window="uniform")
+
+
+def test_protocol_intrinsic_ignores_the_scale_and_what_is_masked() -> None:
+    truth = torch.stack([photograph("coffee", (60, 60)), photograph("chelsea", (60, 60))], 1)
+    estimate = spoil(truth)
+    mask = torch.zeros(1, 1, 60, 60, dtype=torch.bool)
+    mask[..., 10:50, 5:45] = True
+
+    def judged(estimate: Tensor) -> dict[str, list[float]]:
+        (row,) = metrics.score(estimate, truth, mask, protocol_name="intrinsic", ordered=True)
+        return row
+
+    row = judged(estimate)
+    scored = mask[0].expand(3, -1, -1).numpy()
+    for k in range(2):
+        e, t = (image[0, k].double().numpy() for image in (estimate, truth))
+        best = np.linalg.lstsq(e[scored][:, None], t[scored], rcond=None)[0][0]
+        assert row["mse"][k] == pytest.approx(((best * e - t)[scored] ** 2).mean(), rel=1e-4)
+        assert row["psnr"][k] == pytest.approx(-10 * np.log10(row["mse"][k]), abs=1e-4)
+        grey = [torch.from_numpy(image.mean(0, keepdims=True)) for image in (best * e, t)]
+        assert row["lmse"][k] == pytest.approx(lmse_loop(*grey, mask[0]), rel=1e-4)
+    spoilt = torch.where(mask[:, None], 0.3 * estimate, 1 - estimate)
+    for other in (3 * estimate, spoilt):
+        again = judged(other)
+        for name in ("psnr", "lmse", "mse"):
+            assert again[name] == pytest.approx(row[name], rel=1e-3)
+    assert judged(3 * estimate)["ssim"] == pytest.approx(row["ssim"], rel=1e-4)
+    nothing = judged(torch.zeros_like(estimate))
+    assert nothing["lmse"] == pytest.approx([1, 1])

@@ -1,0 +1,193 @@
+"""What each task makes of its sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules.base import LayerDataModule
+from datamodules.haze import Haze
+from datamodules.intrinsic import Intrinsic
+from datamodules.mixing import AtmosphericScattering, GlassReflection, HeavyRain, LightRain, YellowHaze
+from datamodules.rain import Rain
+from datamodules.reflection import Reflection
+from datamodules.shapes import Shapes
+from datamodules.shoes_handbags import ShoesHandbags
+from datamodules.superimposed import Superimposed
+from datamodules.types import LayerBatch, UserError
+
+
+def first_batch(data: LayerDataModule) -> LayerBatch:
+    data.setup()
+    batch: LayerBatch = next(iter(data.test_dataloader()))
+    return batch
+
+
+def test_shapes_are_one_filled_figure_a_layer() -> None:
+    batch = first_batch(Shapes(size=64, evaluation_images=64))
+    assert torch.allclose(batch.layers.sum(1), batch.mixture)
+    for square, circle in batch.layers:
+        for layer in (square, circle):
+            inside = layer.amax(0) > 0
+            colours = layer[:, inside].unique(dim=1)
+            assert colours.shape[1] == 1  # one colour
+        rows, columns = (square.amax(0) > 0).nonzero().T
+        area = int((square.amax(0) > 0).sum())
+        assert area == (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
+        rows, columns = (circle.amax(0) > 0).nonzero().T
+        whole = max(rows) < 63 and max(columns) < 63
+        if whole:
+            box = (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
+            assert 0.6 < int((circle.amax(0) > 0).sum()) / int(box) < 0.9  # π / 4
+
+
+def test_shapes_have_the_recipes_statistics() -> None:
+    """Mean squared error of the mixture, 1.09e-2, and of its half, 0.47e-2, as the recipe gives them."""
+    data = Shapes(size=32, evaluation_images=1000)
+    data.setup()
+    batches = list(data.test_dataloader())
+    mixture, layers = (torch.cat([getattr(batch, part) for batch in batches]) for part in ("mixture", "layers"))
+    identity = float(((mixture[:, None] - layers) ** 2).mean())
+    half = float(((mixture[:, None] / 2 - layers) ** 2).mean())
+    assert identity == pytest.approx(1.09e-2, rel=0.1)
+    assert half == pytest.approx(0.47e-2, rel=0.1)
+    brightest = layers.amax((2, 3, 4))
+    ratio = brightest / brightest.sum(1, keepdim=True)
+    assert 0.1 < float(ratio.min()) < 0.3
+
+
+def test_three_shapes_are_a_third_each() -> None:
+    data = Shapes(layers=3, size=32, evaluation_images=16)
+    assert data.spec["layers"] == ["square", "circle", "triangle"]
+    batch = first_batch(data)
+    assert batch.layers.shape[1:] == (3, 3, 32, 32)
+    assert float(batch.layers.max()) <= 219 / 255 / 3 + 1e-6
+    for triangle in batch.layers[:, 2]:
+        inside = triangle.amax(0) > 0
+        if inside[:, -1].any() or inside[-1].any():
+            continue
+        widths = inside.sum(1)
+        widths = widths[widths > 0]
+        assert (widths.diff() >= 0).all()  # the tip is at the top
+
+
+def test_no_shape_repeats_before_all_were_seen() -> None:
+    data = Shapes(size=16, scenes=20, images=40, batch_size=4, selections=1)
+    data.setup()
+    scenes = [data.draw("train", k, torch.Generator()).name.split("-")[1] for k in range(40)]
+    assert len(set(scenes[:20])) == len(set(scenes[20:])) == 20
+    assert scenes[:20] != scenes[20:]
+    assert len({data.draw("train", 3, torch.Generator()).name, data.draw("train", 3, torch.Generator()).name}) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Shapes(layers=4), "layers 4"),
+        (lambda: Shapes(size=8), "size 8"),
+        (lambda: Superimposed(layers=5), "5 layers: a mixture has 2 to 4"),
+        (lambda: Rain(size=8), "size 8"),
+        (lambda: Rain(evaluation_images=0), "evaluation_images 0"),
+        (lambda: Rain(source="rain100l", short_side=4), "short_side 4"),
+    ],
+)
+def test_impossible_options_are_refused(make, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+def test_shoes_and_handbags_are_blended_seven_to_three(tmp_path: Path, save) -> None:
+    for part, count in (("train", 20), ("val", 4)):
+        for i in range(count):
+            save(tmp_path / f"shoes_handbags/{part}/shoes/{part}{i}s.jpg", i)
+            save(tmp_path / f"shoes_handbags/{part}/handbags/{part}{i}h.jpg", 100 + i)
+    for data in (
+        ShoesHandbags(size=24, evaluation_images=6),
+        ShoesHandbags(source="shoes_handbags", root=str(tmp_path), size=24, evaluation_images=6),
+    ):
+        batch = first_batch(data)
+        shoe, handbag = batch.layers.unbind(1)
+        assert torch.allclose(batch.mixture, 0.7 * shoe + 0.3 * handbag, atol=1e-6)
+        assert data.spec["ordered"]
+    for name in batch.ids:
+        first, second = name.split("-")[1].split("+")
+        assert first.startswith("val")
+        assert first.endswith("s")
+        assert second.endswith("h")
+
+
+def test_haze_on_shoes_is_yellow(tmp_path: Path, save) -> None:
+    for part, count in (("train", 20), ("val", 4)):
+        for kind in ("shoes", "handbags"):
+            for i in range(count):
+                save(tmp_path / f"shoes_handbags/{part}/{kind}/{kind}{i}.jpg", i)
+    data = Haze(source="shoes_handbags", root=str(tmp_path), size=24, evaluation_images=4)
+    assert isinstance(data.mixing, YellowHaze)
+    batch = first_batch(data)
+    red, _, blue = batch.layers[:, 1].mean((0, 2, 3))
+    assert red > 2 * blue
+    assert all("shoes" in name for name in batch.ids)
+    assert type(Haze().mixing) is AtmosphericScattering
+
+
+def test_haze_thickens_with_depth() -> None:
+    data = Haze(source="dead_leaves", size=32, evaluation_images=16)
+    data.setup()
+    depth = torch.stack([data.draw("test", k, torch.Generator().manual_seed(k)).sources[1] for k in range(16)])
+    batch = next(iter(data.test_dataloader()))
+    top, bottom = batch.layers[:, 1, :, :10], batch.layers[:, 1, :, -10:]
+    assert depth[:, :, :10].mean() > depth[:, :, -10:].mean()  # farther above
+    assert top.mean() > bottom.mean() + 0.05
+
+
+def test_a_reflection_has_less_light_than_its_background() -> None:
+    data = Reflection(size=32, evaluation_images=24)
+    data.setup()
+    for k in range(24):
+        background, reflection = data.draw("test", k, torch.Generator().manual_seed(k)).sources
+        assert not GlassReflection.dominates(background, reflection)
+
+
+def test_two_photographs_change_places_where_one_always_dominates(tmp_path: Path) -> None:
+    """Unless the brighter one is the background, it would dominate in every pair."""
+    from PIL import Image
+
+    for i in range(10):
+        value = 30 if i % 2 else 240
+        for part in ("train", "val"):
+            (tmp_path / "photos" / part).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), (value, value, value)).save(tmp_path / f"photos/{part}/{i}.png")
+    data = Reflection(source="photos", root=str(tmp_path), size=16)
+    data.setup()
+    for k in range(40):
+        background, reflection = data.draw("train", k, torch.Generator().manual_seed(k)).sources
+        assert background.mean() >= reflection.mean()
+
+
+def test_generated_intrinsics_multiply() -> None:
+    batch = first_batch(Intrinsic(size=32, evaluation_images=8))
+    albedo, light = batch.layers.unbind(1)
+    assert torch.allclose(albedo * light, batch.mixture, atol=1e-6)
+    assert torch.equal(light[:, 0], light[:, 2])
+    photographs = first_batch(Intrinsic(source="embedded", size=32, evaluation_images=8))
+    assert not torch.allclose(photographs.layers[:, 0], albedo)
+
+
+def test_rain_is_heavy_where_its_test_set_is() -> None:
+    assert type(Rain().mixing) is LightRain
+    assert type(Rain(source="rain100h").mixing) is HeavyRain
+    assert type(Rain(source="rain100l", mixing=HeavyRain()).mixing) is HeavyRain
+
+
+def test_a_test_set_with_one_truth_scores_one_layer(tmp_path: Path, save) -> None:
+    for part in ("input", "target"):
+        save(tmp_path / f"rain100l/{part}/0.png", 0)
+    data = Rain(source="rain100l", root=str(tmp_path), size=16, images=8, batch_size=4, selections=1)
+    data.setup()
+    assert data.spec["layers"] == ["background", "rain"]
+    assert data.spec["scored"] == ["background"]
+    assert next(iter(data.test_dataloader())).layers.shape[1] == 1
+    trained = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+    assert trained.layers.shape[1] == 2
