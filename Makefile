@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUITE ?= quick
 READY := $(VENV)/.ready
 
-.PHONY: setup bench test lint leaderboard speed clean
+.PHONY: setup bench test lint leaderboard speed pictures clean
 
 setup: $(READY)
 
@@ -31,6 +31,13 @@ leaderboard: setup
 
 speed: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.lmse
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.data
+
+# One contact sheet for each data set, from what is embedded or generated.
+pictures: setup
+	for task in $$($(BIN)/python -c "from benchmark import catalogue; print(*catalogue.datasets())"); do \
+		$(BIN)/unblend show $$task --rows 2 --height 128 --out docs/pictures/$$task.png || exit 1; \
+	done
 
 clean:
 	rm -rf runs .pytest_cache .mypy_cache .ruff_cache

@@ -97,7 +97,8 @@ def list_(what: Literal["methods", "datasets", "suites"], root: str | None = Non
             card = entry.card
             table.add_row(entry.name, str(card["year"]), card["supervision"], card["title"], card["paper"])
     elif what == "datasets":
-        from datamodules.sets import PHOTOGRAPHS, SETS, match
+        from datamodules.layouts import match
+        from datamodules.sets import PHOTOGRAPHS, SETS
 
         folder = data_root(root)
         for column in ("data set", "", "real sets (--source)", "found", "official"):

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from datamodules.base import EVERY_SCENE, LayerDataModule
 from datamodules.images import say_grey, say_once
+from datamodules.layouts import RealSet
 from datamodules.leakage import overlapping
 from datamodules.mixing import Mixing
 from datamodules.pictures import EMBEDDED, GENERATED, DeadLeaves, Photographs, Picture, Pictures, photograph_paths
 from datamodules.real_pairs import RealPairs
-from datamodules.sets import SETS, RealSet
+from datamodules.sets import SETS
 from datamodules.types import ROLES, LayerSpec, Role, Sample, UserError
 
 

@@ -18,7 +18,8 @@ from datamodules.base import EVERY_SCENE, missing_data
 from datamodules.dead_leaves import dead_leaves, product_picture
 from datamodules.errors import UserError
 from datamodules.images import IMAGE_SUFFIXES, open_photograph, read_depth, read_header, to_tensor
-from datamodules.sets import SETS, files_below, match
+from datamodules.layouts import files_below, match
+from datamodules.sets import SETS
 from datamodules.types import Role
 
 GENERATED = "dead_leaves"

@@ -12,8 +12,8 @@ from torch import Tensor
 from datamodules.base import EVERY_SCENE, missing_data
 from datamodules.errors import UserError
 from datamodules.images import read_array, read_header, read_image, say_grey
+from datamodules.layouts import Pair, RealSet, match
 from datamodules.pictures import TRAINING_ZOOM
-from datamodules.sets import Pair, RealSet, match
 from datamodules.types import Role, Sample
 
 

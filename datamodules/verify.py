@@ -8,8 +8,8 @@ from pathlib import Path
 
 from datamodules.errors import UserError
 from datamodules.images import read_array, read_image
+from datamodules.layouts import Pair, RealSet, match
 from datamodules.real_pairs import check
-from datamodules.sets import Pair, RealSet, match
 from datamodules.sources import mnist
 
 

@@ -19,10 +19,11 @@ from datamodules.clouds import Clouds
 from datamodules.errors import DataNotice, UserError
 from datamodules.haze import Haze
 from datamodules.intrinsic import Intrinsic
+from datamodules.layouts import match
 from datamodules.picture_task import PictureTask
 from datamodules.rain import Rain
 from datamodules.reflection import Reflection
-from datamodules.sets import PHOTOGRAPHS, SETS, match
+from datamodules.sets import PHOTOGRAPHS, SETS
 from datamodules.verify import verify
 
 # data set, source, mixture's path, paths of the truths, the image's name
