@@ -198,6 +198,7 @@ HELP = """usage: unblend COMMAND ...
   list methods|datasets|suites    what there is
   show DATASET [--source S]       a picture of mixtures and their layers
   verify [NAMES]                  are real data sets what they should be?
+  separate IMAGE… --model M       the layers of any picture, as PNG
   leaderboard FOLDER              tables from records
   doctor                          versions, devices, data found
 
@@ -237,12 +238,16 @@ def main(arguments: list[str] | None = None) -> None:
             from benchmark.show import main as show
 
             show(arguments[1:])
+        elif arguments[0] == "separate":
+            from benchmark.separate import main as separate
+
+            separate(arguments[1:])
         elif arguments[0] == "verify":
             verify(arguments[1:])
         elif arguments[0] in COMMANDS:
             auto_cli(COMMANDS, args=arguments, parser_class=_OneLineParser)
         else:
-            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, "show", "verify"])
+            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, "separate", "show", "verify"])
     except (UserError, ArgumentError) as error:
         print(f"unblend: error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None

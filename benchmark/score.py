@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -138,10 +139,13 @@ def score_images(
         callbacks=[RowWriter(folder, folder / "progress.json", total)],
     )
     scoring = Scoring(method.eval(), dict(data.spec), seed)
+    method.workspace = folder / "unfinished"
     with torch.no_grad():
         trainer.predict(scoring, datamodule=data, return_predictions=False)
+    method.workspace = None
     if not trainer.is_global_zero:
         return None
+    shutil.rmtree(folder / "unfinished", ignore_errors=True)
     rows = merge_rows(folder, total)
     device = trainer.strategy.root_device
     batch = next(iter(data.test_dataloader()))

@@ -82,10 +82,10 @@ def sheet(data: LayerDataModule, role: str, rows: int, height: int = 192) -> Ima
         mixed: LayerBatch = data.on_after_batch_transfer(batch, 0)
         for i, name in enumerate(mixed.ids):
             images = [mixed.mixture[i], *mixed.layers[i]]
-            pictures.append((name, [_thumbnail(image, height) for image in images]))
+            pictures.append((name, [thumbnail(image, height) for image in images]))
         if len(pictures) >= rows:
             break
-    return _paste(_title(data.spec, role), pictures[:rows], height)
+    return paste(_title(data.spec, role), pictures[:rows], height)
 
 
 def _title(spec: LayerSpec, role: str) -> list[str]:
@@ -93,7 +93,8 @@ def _title(spec: LayerSpec, role: str) -> list[str]:
     return ["mixture", *names]
 
 
-def _thumbnail(image: Tensor, height: int) -> Image.Image:
+def thumbnail(image: Tensor, height: int) -> Image.Image:
+    """(C, H, W) as a picture of a height in pixels."""
     picture = to_pil_image(shown(image.float()))
     width = max(1, round(picture.width * height / picture.height))
     enlarge = picture.height < height / 2
@@ -103,7 +104,14 @@ def _thumbnail(image: Tensor, height: int) -> Image.Image:
     return resized
 
 
-def _paste(titles: list[str], pictures: list[tuple[str, list[Image.Image]]], height: int) -> Image.Image:
+def paste(titles: list[str], pictures: list[tuple[str, list[Image.Image]]], height: int) -> Image.Image:
+    """Rows of pictures, each with its name below, and a line of titles.
+
+    Args:
+        titles: of the columns.
+        pictures: name and pictures of each row.
+        height: of the pictures, in pixels.
+    """
     columns = max(len(images) for _, images in pictures)
     widths = [max(images[c].width for _, images in pictures if c < len(images)) for c in range(columns)]
     step = height + LINE + GAP

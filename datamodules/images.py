@@ -115,7 +115,7 @@ def read_image(path: Path, channels: int = 3) -> Tensor:
     """
     try:
         raw = path.read_bytes()
-        if raw[:4] == b"\x89PNG" and len(raw) > 25 and raw[24] == 16:
+        if _is_png16(raw):
             # Pillow reads 16-bit colour as 8-bit. Alpha, if any, is dropped.
             pixels = decode_image(torch.frombuffer(bytearray(raw), dtype=torch.uint8), ImageReadMode.UNCHANGED)
             image = pixels[: 3 if pixels.shape[0] >= 3 else 1].float() / 65535
@@ -130,6 +130,74 @@ def read_image(path: Path, channels: int = 3) -> Tensor:
         return grey_image
     colour: Tensor = image.expand(3, -1, -1)
     return colour
+
+
+class Photo(NamedTuple):
+    """A picture as it is in its file.
+
+    Attributes:
+        pixels: (C, H, W) float32 in [0, 1]; C is 1 for grey and 3 for colour.
+        alpha: (1, H, W) opacity in [0, 1]; None where the file has none.
+        bits: 8 or 16, of each value in the file.
+    """
+
+    pixels: Tensor
+    alpha: Tensor | None
+    bits: int
+
+
+def read_photo(path: Path) -> Photo:
+    """A picture with its depth, its opacity, and without colour if it has none.
+
+    Raises:
+        UserError: the file cannot be read, is no image, or is too small.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name the pictures in it.")
+    if not path.is_file():
+        raise UserError(f"no picture {path}: check the path.")
+    read_header(path)
+    try:
+        raw = path.read_bytes()
+        if _is_png16(raw):
+            values = decode_image(torch.frombuffer(bytearray(raw), dtype=torch.uint8), ImageReadMode.UNCHANGED)
+            image, bits = values.float() / 65535, 16
+        else:
+            with Image.open(path) as opened:
+                transparent = "A" in opened.mode or "transparency" in opened.info
+                bits = 16 if opened.mode.startswith("I") else 8
+                if bits == 16:
+                    image = torch.from_numpy(numpy.asarray(opened).astype(numpy.float32))[None] / 65535
+                else:
+                    mode = "L" if opened.mode in ("1", "L", "LA") else "RGB"
+                    image = to_tensor(opened.convert(mode))
+                    if transparent:
+                        image = torch.cat([image, to_tensor(opened.convert("RGBA").getchannel("A"))])
+    except (OSError, SyntaxError, ValueError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+    colours = 3 if image.shape[0] >= 3 else 1
+    return Photo(image[:colours], image[colours:] if image.shape[0] > colours else None, bits)
+
+
+def write_photo(path: Path, photo: Photo) -> None:
+    """A PNG of a picture, with its depth and opacity.
+
+    Args:
+        path: of the file.
+        photo: values outside [0, 1] are clipped.
+    """
+    pixels = photo.pixels.cpu()
+    if photo.alpha is not None:  # a grey picture with opacity is written as colour
+        pixels = torch.cat([pixels.expand(3, -1, -1), photo.alpha])
+    levels = 2**photo.bits - 1
+    rows = (pixels.clamp(0, 1) * levels).round().permute(1, 2, 0).contiguous().numpy()
+    if photo.bits == 16:
+        from kornia_rs.io import write_image_png_u16
+
+        write_image_png_u16(str(path), rows.astype(numpy.uint16), {1: "mono", 3: "rgb", 4: "rgba"}[rows.shape[2]])
+    else:
+        eight = rows.astype(numpy.uint8)
+        Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight).save(path)
 
 
 def read_array(path: Path, key: str) -> Tensor:
@@ -180,6 +248,10 @@ def read_depth(path: Path) -> Image.Image:
     if depth.max() <= 0:
         raise UserError(f"the depth map {path} is zero everywhere: replace or remove it.")
     return Image.fromarray(depth / depth.max(), mode="F")
+
+
+def _is_png16(raw: bytes) -> bool:
+    return raw[:4] == b"\x89PNG" and len(raw) > 25 and raw[24] == 16
 
 
 def _ends_as_png(path: Path) -> bool:

@@ -38,6 +38,7 @@ class PictureTask(LayerDataModule, ABC):
         size: side of a training crop, and of a generated test image, in pixels.
         evaluation_images: generated images in the select and in the test role.
         short_side: resize real test images to this shorter side; default as they are.
+        whole: select and test images show photographs' largest squares instead of crops.
         mixing: image-formation model.
         **kwargs: of every data set.
 
@@ -56,6 +57,7 @@ class PictureTask(LayerDataModule, ABC):
         size: int = 128,
         evaluation_images: int = 24,
         short_side: int | None = None,
+        whole: bool = False,
         mixing: Mixing | None = None,
         **kwargs: Any,
     ) -> None:
@@ -69,7 +71,7 @@ class PictureTask(LayerDataModule, ABC):
         self.real = self._real_set(source)
         self.train_source = train_source or (GENERATED if self.real else source)
         self.real_training = self._real_set(self.train_source)
-        self.size, self.evaluation_images, self.short_side = size, evaluation_images, short_side
+        self.size, self.evaluation_images, self.short_side, self.whole = size, evaluation_images, short_side, whole
         self._pictures: dict[Role, Any] = {}
         self._pairs: dict[Role, RealPairs] = {}
 
@@ -149,7 +151,7 @@ class PictureTask(LayerDataModule, ABC):
                 f"{len(paths)} photographs of {source} for the {role} role, a mixture of "
                 f"{self.pictures_in_a_mixture} needs as many: add photographs, or train on another set (train_source)."
             )
-        photographs = Photographs(paths, self.size)
+        photographs = Photographs(paths, self.size, whole=self.whole)
         if source != EMBEDDED:
             say_grey(source, photographs.grey)
         return photographs

@@ -97,6 +97,7 @@ class Photographs(Pictures):
     Args:
         paths: of the files; their headers are read at once.
         size: side of the largest crop that will be asked for.
+        whole: take the largest square around the middle where a crop is not augmented.
 
     Raises:
         UserError: a file that is no image, or too small.
@@ -105,8 +106,8 @@ class Photographs(Pictures):
         grey: photographs without colour; they get three equal channels.
     """
 
-    def __init__(self, paths: Sequence[Path], size: int) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[Path], size: int, *, whole: bool = False) -> None:
+        self.paths, self.whole = paths, whole
         self.grey = [path for path in paths if read_header(path).grey]
         self.short_side = round(2 * size)
         self._images: dict[Path, Image.Image] = {}
@@ -130,6 +131,8 @@ class Photographs(Pictures):
         where, flip, scale = torch.rand(2, generator=generator).tolist(), *torch.rand(2, generator=generator).tolist()
         low, high = TRAINING_ZOOM
         zoom = low + (high - low) * (scale if augment else 0.4)
+        if self.whole and not augment:
+            where, zoom = [0.5, 0.5], 1.0
         side = min(image.size) / zoom
         left, top = (place * (extent - side) for place, extent in zip(where, image.size, strict=True))
         box = (left, top, left + side, top + side)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,6 +17,8 @@ from datamodules.types import LayerBatch, LayerSpec
 from methods.losses.permutation import best_assignment, pairwise, squared
 
 Supervision = Literal["none", "single-image", "unpaired", "paired"]
+
+Watch = Callable[[int, int, float, Callable[[], Tensor]], None]
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,24 @@ class SeparationMethod(LightningModule, ABC):
         card: what the method is.
         multiple: ``separate`` is only given mixtures whose sides are multiples of this; calling
             the method pads and crops, so callers may use any size.
+        smallest: nor are they smaller than this.
         scale: how many times larger the layers are than the mixture, along each side.
+        iterations: of a method that optimises for each image: its work is that of one, so many times.
+        parameters_per_image: that such a method learns for each image.
+        workspace: folder where a long separation may keep what it needs to go on after an interruption;
+            set by whoever calls.
+        watch: is told, now and then, of a long separation: iterations done, all of them, the remix's mean
+            PSNR in dB, and a function that gives the layers as they are now; set by whoever calls.
     """
 
     card: ClassVar[MethodCard]
     multiple: int = 1
+    smallest: int = 1
     scale: int = 1
+    iterations: int = 1
+    parameters_per_image: int = 0
+    workspace: Path | None = None
+    watch: Watch = staticmethod(lambda done, total, psnr, layers: None)
 
     @abstractmethod
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
@@ -106,7 +122,9 @@ class SeparationMethod(LightningModule, ABC):
             (B, K', C, scale·h, scale·w) float32.
         """
         height, width = mixture.shape[-2:]
-        below, right = -height % self.multiple, -width % self.multiple
+        below, right = (
+            max(side, self.smallest) - side + -max(side, self.smallest) % self.multiple for side in (height, width)
+        )
         padded = F.pad(mixture, (0, right, 0, below), mode="replicate") if below or right else mixture
         layers = self.separate(padded, seeds if seeds is not None else [0] * len(mixture))
         return layers[..., : height * self.scale, : width * self.scale].float()

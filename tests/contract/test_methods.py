@@ -49,7 +49,9 @@ def method_class(request: pytest.FixtureRequest) -> type[SeparationMethod]:
 def build(method_class: type[SeparationMethod], spec: LayerSpec) -> SeparationMethod:
     torch.manual_seed(SEED)
     options: dict[str, Any] = {"spec": dict(spec)}
-    return method_class(**options).eval()
+    method = method_class(**options).eval()
+    method.iterations = min(method.iterations, 3)  # of those that optimise for each image
+    return method
 
 
 def mixtures(spec: LayerSpec, size: tuple[int, int], batch: int = 2) -> torch.Tensor:
@@ -102,6 +104,8 @@ def test_same_seed_same_layers(method_class: type[SeparationMethod]) -> None:
 def test_an_image_does_not_depend_on_its_batch(method_class: type[SeparationMethod]) -> None:
     spec = accepted(method_class.card)[0]
     method, mixture = build(method_class, spec), mixtures(spec, (14, 14), batch=3)
+    if method.iterations > 1:  # an optimiser makes much of the last digit
+        mixture = mixture.double()
     together = call(method, mixture, [5, 6, 7])
     for i in range(3):
         alone = call(method, mixture[i : i + 1], [5 + i])
@@ -129,6 +133,7 @@ def test_hyper_parameters_are_saved_as_plain_values(method_class: type[Separatio
         path,
     )
     loaded = method_class.load_from_checkpoint(path, weights_only=True).eval()
+    loaded.iterations = method.iterations
     mixture = mixtures(spec, (14, 14))
     assert torch.equal(call(method, mixture), call(loaded, mixture))
 

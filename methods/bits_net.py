@@ -1,0 +1,253 @@
+"""BITS-Net: two deep image priors, trained on the mixture itself, that must not share edges or features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from datamodules.errors import UserError
+from datamodules.types import LayerSpec
+from methods.base import MethodCard, SeparationMethod
+from methods.losses.exclusion import exclusion
+from methods.losses.red import RED
+from methods.networks.denoisers import DENOISERS
+from methods.networks.skip_net import SkipNet
+from methods.resume import Unfinished
+
+VIEWS = 8
+"""Turns and reflections of a picture."""
+
+LOOK_EVERY = 50
+"""Iterations from one look at the remix, from the host, to the next."""
+
+
+class BITSNet(SeparationMethod):
+    """One network for each layer; both learn, from the mixture alone, two images whose sum it is.
+
+    Everything is optimised for each image on its own, but for many images at once: their networks are groups of
+    the same convolutions, and the loss is the sum of the images' losses, so that no image sees another.
+
+    A mixture of two layers' mean is that of two half layers' sum (Eq. 1): the networks' outputs are
+    scaled by the data's gain, 2 for a mean.
+
+    Args:
+        iterations: gradient steps for each image.
+        lr: learning rate of Adam.
+        exclusion: α₁, weight of the exclusion loss between the layers.
+        deep_feature_loss: whether the last feature maps are kept apart, too.
+        feature: α₂, weight of that term.
+        natural_prior: whether the layers are regularised by denoising (RED).
+        prior: λ, weight of the regulariser.
+        coupling: μ of the ADMM.
+        denoiser: of the regulariser.
+        denoise_every: iterations from one denoising to the next.
+        stop_psnr: an image is finished early, once its remix reaches so many dB; default never.
+        images_at_once: how many images are optimised together.
+        widths: of the networks' levels.
+        skips: of the networks' levels.
+        spec: of the data.
+
+    Raises:
+        UserError: a number that is too small, or a mixture that is not finite.
+
+    Source: Zhou et al., BITS-Net. Augmentation, noise and the loss's means: from the authors' code and DoubleDIP.
+        Reconstructed: each feature map's three channels are drawn for each network on its own.
+    """
+
+    card = MethodCard(
+        title="BITS-Net", paper="Zhou, Lyu & Rodrigues, BITS-Net: Blind Image Transparency Separation Network",
+        year=2023, supervision="single-image", layers=(2,), scales=(1,),
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        iterations: int = 8000,
+        lr: float = 0.008,
+        exclusion: float = 0.01,
+        deep_feature_loss: bool = True,
+        feature: float = 0.001,
+        natural_prior: bool = True,
+        prior: float = 0.5,
+        coupling: float = 0.5,
+        denoiser: Literal["nlm", "median", "bilateral"] = "nlm",
+        denoise_every: int = 10,
+        stop_psnr: float | None = None,
+        images_at_once: int = 8,
+        widths: Sequence[int] = (8, 16, 32, 64, 128),
+        skips: Sequence[int] = (0, 0, 0, 4, 4),
+        spec: LayerSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        if min(iterations, denoise_every, images_at_once) < 1 or lr <= 0:
+            raise UserError(
+                f"iterations {iterations}, denoise_every {denoise_every}, images_at_once {images_at_once}, lr {lr}: "
+                "the first three must be at least 1, lr above 0."
+            )
+        self.iterations, self.lr, self.stop_psnr, self.images_at_once = iterations, lr, stop_psnr, images_at_once
+        self.exclusion = exclusion
+        self.feature = feature if deep_feature_loss else 0.0
+        self.prior, self.coupling = (prior, coupling) if natural_prior else (0.0, 0.0)
+        self.denoise, self.denoise_every = DENOISERS[denoiser], denoise_every
+        self.widths, self.skips = tuple(widths), tuple(skips)
+        self.gain = spec["gain"] if spec else 2.0
+        shape = SkipNet(1, widths=self.widths, skips=self.skips)
+        self.multiple, self.smallest = shape.multiple, shape.smallest
+        self.parameters_per_image = 2 * sum(parameter.numel() for parameter in shape.parameters())
+
+    def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
+        if not torch.isfinite(mixture).all():
+            raise UserError("the mixture has pixels that are not finite: mend the image.")
+        firsts = range(0, len(seeds), self.images_at_once)
+        parts = [slice(first, first + self.images_at_once) for first in firsts]
+        with torch.enable_grad():
+            return self.gain * torch.cat([self._optimise(mixture[part], seeds[part]) for part in parts])
+
+    def _optimise(self, mixture: Tensor, seeds: list[int]) -> Tensor:
+        """Layers ŷ (B, 2, C, H, W), whose sum is the mixture (B, C, H, W)."""
+        unfinished = Unfinished(self, mixture, seeds)
+        run = Optimisation(self, mixture, seeds)
+        state = unfinished.load()
+        if state is not None:
+            run.load_state_dict(state)
+        while run.iteration < self.iterations and not run.finished():
+            run.step()
+            if run.iteration % LOOK_EVERY == 0 or run.iteration == self.iterations:
+                run.look()
+                unfinished.save(run.state_dict)
+                self.watch(run.iteration, self.iterations, run.psnr.mean().item(), run.layers)
+        layers = run.layers()
+        unfinished.finish(run.state_dict)
+        return layers
+
+
+class Optimisation:
+    """The optimisation of some images: their networks, and all that changes from step to step."""
+
+    def __init__(self, method: BITSNet, mixture: Tensor, seeds: list[int]) -> None:
+        self.method, self.mixture = method, mixture
+        count, channels = mixture.shape[:2]
+        self.generators = [torch.Generator(mixture.device).manual_seed(seed) for seed in seeds]
+        self.networks = SkipNet(2 * count, outputs=channels, widths=method.widths, skips=method.skips)
+        self.networks.to(mixture)
+        self.networks.start([own for own in self.generators for _ in range(2)])
+        # Sec. 3.1: ŷ_i = DIP_i(z_i), independent noise z_i.
+        self.noise = 0.01 * (self._random(torch.rand, 3, *mixture.shape[-2:]) - 0.5)
+        self.adam = torch.optim.Adam(self.networks.parameters(), lr=method.lr, fused=True)
+        self.red = RED(method.denoise, method.prior, method.coupling, method.denoise_every)
+        self.iteration = 0
+        self.psnr = torch.zeros(count, device=mixture.device)
+        self.error = torch.ones_like(self.psnr)
+        self.kept = mixture.new_zeros(count, 2, *mixture.shape[1:])
+        self.done = torch.zeros(count, dtype=torch.bool, device=mixture.device)
+
+    def step(self) -> None:
+        """One step of Eq. 9, and the updates of Eq. 10 and 11."""
+        method, i = self.method, self.iteration
+        view = 0 if i % 2 else i // 2 % VIEWS
+        sigma = (i // 100 if i < 1000 else 1) / 1000
+        if i + 1 == method.iterations:
+            view, sigma = 0, 0.0
+        noise = self.noise
+        if sigma:
+            noise = noise + sigma * self._random(torch.randn, *noise.shape[1:])
+        mixture = _view(self.mixture, view)
+        outputs, features = self.networks(_view(noise, view))
+        layers = _by_image(outputs)
+        # Eq. 6: the remix; Eq. 3: edges, and features, of the two layers in different places.
+        residual = layers.sum(1) - mixture
+        loss = residual.abs().mean((1, 2, 3)) + self._separation(layers, features)
+        if method.prior:
+            loss = loss + self.red.penalty(outputs, view).view(-1, 2).sum(1)
+        self.adam.zero_grad()
+        torch.autograd.backward(loss.sum())
+        self.adam.step()
+        if method.prior:
+            self.red.update(outputs.detach(), i, view)
+        if view == 0:
+            self.error = (residual.detach() ** 2).mean((1, 2, 3)).float()
+        self.iteration += 1
+
+    def look(self) -> None:
+        """Note how good the remix is; keep the layers of images that are finished.
+
+        Raises:
+            UserError: the optimisation went astray.
+        """
+        self.psnr = -10 * self.error.clamp_min(1e-10).log10()
+        if not torch.isfinite(self.error).all():
+            raise UserError(
+                f"{self.method.card.title}: the remix is not finite after {self.iteration} iterations: "
+                "lower lr, or use precision 32-true."
+            )
+        if self.method.stop_psnr is not None:
+            new = (self.psnr >= self.method.stop_psnr) & ~self.done
+            if new.any():
+                self.kept[new], self.done = self._now()[new], self.done | new
+
+    def finished(self) -> bool:
+        """Whether all images have stopped early."""
+        return self.method.stop_psnr is not None and bool(self.done.all())
+
+    def layers(self) -> Tensor:
+        """(B, 2, C, H, W): those that were kept, the others as the networks see them now, without noise."""
+        done = self.done.view(-1, 1, 1, 1, 1)
+        return self.kept if self.finished() else torch.where(done, self.kept, self._now())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a continuation needs."""
+        return {
+            "iteration": self.iteration,
+            "networks": self.networks.state_dict(),
+            "adam": self.adam.state_dict(),
+            "red": self.red.state_dict(),
+            "generators": [own.get_state() for own in self.generators],
+            "error": self.error,
+            "kept": self.kept,
+            "done": self.done,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.networks.load_state_dict(state["networks"])
+        self.adam.load_state_dict(state["adam"])
+        self.red.load_state_dict(state["red"])
+        for own, numbers in zip(self.generators, state["generators"], strict=True):
+            own.set_state(numbers.cpu())
+        self.iteration, self.error, self.kept, self.done = (
+            state[name] for name in ("iteration", "error", "kept", "done")
+        )
+
+    @torch.no_grad()
+    def _now(self) -> Tensor:
+        return _by_image(self.networks(self.noise)[0])
+
+    def _separation(self, layers: Tensor, features: Tensor) -> Tensor:
+        """(B,) Eq. 3 of the layers (B, 2, C, H, W) and of three random channels of the networks' last feature maps."""
+        method = self.method
+        if not method.feature:
+            return method.exclusion * exclusion(layers[:, 0], layers[:, 1])
+        picks = self._random(lambda count, **own: torch.randperm(count, **own)[:3], features.shape[1], dtype=torch.long)
+        index = picks.view(-1, 3, 1, 1).expand(-1, -1, *features.shape[2:])
+        chosen = _by_image(torch.sigmoid(features.gather(1, index).to(layers.dtype)))
+        apart, deep = exclusion(layers[:, 0], layers[:, 1]), exclusion(chosen[:, 0], chosen[:, 1])
+        return method.exclusion * apart + method.feature * deep
+
+    def _random(self, draw: Any, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """(2B, *shape) random numbers; an image's from its own generator."""
+        options = {"dtype": dtype or self.mixture.dtype, "device": self.mixture.device}
+        return torch.stack([draw(*shape, generator=own, **options) for own in self.generators for _ in range(2)])
+
+
+def _by_image(outputs: Tensor) -> Tensor:
+    """(B, 2, C, H, W) of (2B, C, H, W)."""
+    return outputs.view(-1, 2, *outputs.shape[1:])
+
+
+def _view(image: Tensor, view: int) -> Tensor:
+    """One of the eight turns and reflections of (N, C, H, W)."""
+    turned = image.rot90(view % 4, (-2, -1)) if view % 4 else image
+    return turned.flip(-1) if view >= 4 else turned
