@@ -32,6 +32,7 @@ leaderboard: setup
 speed: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.lmse
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.data
+	$(BIN)/python -m benchmark.speed.bits_net
 
 # One contact sheet for each data set, from what is embedded or generated.
 pictures: setup

@@ -228,7 +228,8 @@ def _table(todo: list[Place], states: dict[Place, tuple[str, str]]) -> Table:
         state, word = states[place]
         progress = place.progress() if state == "running" else None
         bar = ProgressBar(progress["total"], progress["done"], width=20) if progress else word[:60]
-        select = f"{progress['select/psnr']:.2f} dB" if progress and progress.get("select/psnr") else ""
+        quality = (progress or {}).get("select/psnr") or (progress or {}).get("remix")
+        select = f"{quality:.2f} dB" if quality else ""
         amount = f"{progress['done']}/{progress['total']}" if progress else ""
         half = progress["half"] if progress else state
         table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), half, amount, select, bar)

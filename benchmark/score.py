@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,17 @@ class RowWriter(BasePredictionWriter):
         trainer.strategy.barrier()
 
 
+class Iterations:
+    """Tells how far a method is that optimises for each image, and how good its remix."""
+
+    def __init__(self, progress: Path, trainer: Trainer) -> None:
+        self.progress, self.trainer = progress, trainer
+
+    def __call__(self, done: int, total: int, psnr: float, layers: Callable[[], torch.Tensor]) -> None:
+        if self.trainer.is_global_zero:
+            write_json(self.progress, {"half": "iterations", "done": done, "total": total, "remix": psnr})
+
+
 def image_seed(seed: int, name: str) -> int:
     """The seed of one image's randomness: of the run's seed and the image's id alone."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=4).digest(), "big")
@@ -139,10 +150,11 @@ def score_images(
         callbacks=[RowWriter(folder, folder / "progress.json", total)],
     )
     scoring = Scoring(method.eval(), dict(data.spec), seed)
-    method.workspace = folder / "unfinished"
+    method.workspace = folder / "unfinished" / digests.of_source(type(method).__module__)[:16]
+    method.watch = Iterations(folder / "progress.json", trainer)
     with torch.no_grad():
         trainer.predict(scoring, datamodule=data, return_predictions=False)
-    method.workspace = None
+    method.workspace, method.watch = None, SeparationMethod.watch
     if not trainer.is_global_zero:
         return None
     shutil.rmtree(folder / "unfinished", ignore_errors=True)

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jsonargparse import ArgumentParser
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from benchmark import catalogue
+from benchmark import catalogue, digests
 from benchmark.inference import images_that_fit, separate_image
 from benchmark.score import image_seed
 from benchmark.show import paste, thumbnail
@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"two pictures are called {min(twice)}: their layers would be, too; rename one.")
     photos = [read_photo(path) for path in paths]
     method = _method(method_class, options, photos[0].pixels.shape[0])
-    Separation(method, Path(options.out), options.seed, options.tile, options.snapshots).run(names, photos)
+    half = options.precision == "bf16-mixed"
+    Separation(method, Path(options.out), options.seed, options.tile, options.snapshots, half).run(names, photos)
 
 
 class Separation:
@@ -69,16 +70,24 @@ class Separation:
         seed: of all pictures; each has its own, of this and its name.
         tile: side of tiles in pixels; default as memory allows.
         snapshots: iterations from one intermediate result to the next; default none.
+        half: run networks in bfloat16 where torch's autocast does.
     """
 
     def __init__(
-        self, method: SeparationMethod, out: Path, seed: int = 0, tile: int | None = None, snapshots: int | None = None
+        self,
+        method: SeparationMethod,
+        out: Path,
+        seed: int = 0,
+        tile: int | None = None,
+        snapshots: int | None = None,
+        half: bool = False,
     ) -> None:
+        self.half = half
         self.method, self.out, self.seed, self.tile, self.snapshots = method, out, seed, tile, snapshots
         spec: LayerSpec = method.hparams["spec"]
         self.layers, self.ordered, self.channels = spec["layers"], spec["ordered"], spec["channels"]
         out.mkdir(parents=True, exist_ok=True)
-        method.workspace = out / ".unfinished"
+        method.workspace = out / ".unfinished" / digests.of_source(type(method).__module__)[:16]
 
     def run(self, names: list[str], photos: list[Photo]) -> None:
         """Separate all pictures; those of one size together."""
@@ -116,7 +125,7 @@ class Separation:
         for first in range(0, len(images), count):
             part = slice(first, first + count)
             self.method.watch = self._watch(names[part], photos[part], progress, bar)
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=self.half):
                 if len(images[part]) > 1:
                     found += self.method(images[part], seeds[part])
                 else:
@@ -174,6 +183,7 @@ def _parser(method_class: type[SeparationMethod]) -> ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the pictures' randomness")
     parser.add_argument("--tile", type=int | None, default=None, help="side in pixels; default as memory allows")
     parser.add_argument("--snapshots", type=int | None, default=None, help="write layers every so many iterations")
+    parser.add_argument("--precision", type=Literal["32-true", "bf16-mixed"], default="32-true", help="of networks")
     parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, …; default the first GPU, if any")
     mean = {"class_path": f"{Mean.__module__}.{Mean.__name__}"}
     parser.add_argument("--mixing", type=Mixing, default=mean, help="how the layers were blended, if not trained")

@@ -8,8 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from datamodules.errors import UserError
-from datamodules.types import LayerSpec
+from datamodules.types import LayerSpec, UserError
 from methods.base import MethodCard, SeparationMethod
 from methods.losses.exclusion import exclusion
 from methods.losses.red import RED

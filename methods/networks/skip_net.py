@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.errors import UserError
+from datamodules.types import UserError
 
 
 class SkipNet(nn.Module):
