@@ -108,9 +108,12 @@ class BITSNet(SeparationMethod):
     def _optimise(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         """Layers ŷ (B, 2, C, H, W), whose sum is the mixture (B, C, H, W)."""
         unfinished = Unfinished(self, mixture, seeds)
-        run = Optimisation(self, mixture, seeds)
         state = unfinished.load()
-        if state is not None:
+        if "layers" in state:
+            finished: Tensor = state["layers"]
+            return finished
+        run = Optimisation(self, mixture, seeds)
+        if state:
             run.load_state_dict(state)
         while run.iteration < self.iterations and not run.finished():
             run.step()
@@ -119,7 +122,7 @@ class BITSNet(SeparationMethod):
                 unfinished.save(run.state_dict)
                 self.watch(run.iteration, self.iterations, run.psnr.mean().item(), run.layers)
         layers = run.layers()
-        unfinished.finish(run.state_dict)
+        unfinished.finish({"layers": layers})
         return layers
 
 

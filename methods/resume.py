@@ -21,8 +21,8 @@ SAVE_EVERY = 60.0
 class Unfinished:
     """Where one call of ``separate`` keeps its state; nowhere, unless the method has a ``workspace``.
 
-    A state belongs to a method's class and options, the mixtures and their seeds. That of a finished call is
-    kept as well: a run over many images goes on with the next one.
+    A state belongs to a method's class and options, the mixtures and their seeds. Of a finished call the result is
+    kept: a run over many images goes on with the next one.
 
     Args:
         method: whose state it is.
@@ -39,27 +39,27 @@ class Unfinished:
             self.path = method.workspace / f"{hashlib.blake2b(pixels + known, digest_size=12).hexdigest()}.pt"
         self.device, self.saved = mixture.device, time.monotonic()
 
-    def load(self) -> dict[str, Any] | None:
-        """The state that was saved last, if there is one that can be read."""
+    def load(self) -> dict[str, Any]:
+        """The state that was saved last; empty, if there is none that can be read."""
         if self.path is None or not self.path.is_file():
-            return None
+            return {}
         try:
             state: dict[str, Any] = torch.load(self.path, map_location=self.device, weights_only=True)
         except Exception:  # half a file is as good as none
-            return None
+            return {}
         return state
 
     def save(self, state: Callable[[], dict[str, Any]]) -> None:
         """Save, if the last time was long enough ago."""
         if self.path is not None and time.monotonic() - self.saved > SAVE_EVERY:
-            self.finish(state)
+            self.finish(state())
 
-    def finish(self, state: Callable[[], dict[str, Any]]) -> None:
+    def finish(self, state: dict[str, Any]) -> None:
         """Save at once; the file is whole or not there."""
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_suffix(".part")
-        torch.save(state(), beside)
+        torch.save(state, beside)
         os.replace(beside, self.path)
         self.saved = time.monotonic()
