@@ -9,6 +9,7 @@ import torch
 
 from datamodules.base import LayerDataModule
 from datamodules.haze import Haze
+from datamodules.images import read_image
 from datamodules.intrinsic import Intrinsic
 from datamodules.mixing import AtmosphericScattering, GlassReflection, HeavyRain, LightRain, YellowHaze
 from datamodules.rain import Rain
@@ -191,3 +192,20 @@ def test_a_test_set_with_one_truth_scores_one_layer(tmp_path: Path, save) -> Non
     assert next(iter(data.test_dataloader())).layers.shape[1] == 1
     trained = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
     assert trained.layers.shape[1] == 2
+
+
+def test_whole_photographs_and_another_source_for_the_second(tmp_path: Path, save) -> None:
+    for i in range(3):
+        save(tmp_path / f"first/a{i}.png", i, (32, 48))
+        save(tmp_path / f"second/b{i}.png", 10 + i, (48, 32))
+    data = Superimposed(
+        source="first", other_source="second", train_source="dead_leaves", whole=True, size=32, evaluation_images=8,
+        root=str(tmp_path),
+    )  # fmt: skip
+    batch = first_batch(data)
+    assert all(name.split("-")[1][0] == "a" and name.split("+")[1][0] == "b" for name in batch.ids)
+    pixels = {path.stem: read_image(path) for path in data.files()}
+    for name, (one, two) in zip(batch.ids, batch.layers, strict=True):
+        first, second = name.split("-")[1].split("+")
+        assert torch.allclose(one, pixels[first][:, :, 8:40], atol=2 / 255)
+        assert torch.allclose(two, pixels[second][:, 8:40], atol=2 / 255)
