@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,6 +50,8 @@ def method_class(request: pytest.FixtureRequest) -> type[SeparationMethod]:
 def build(method_class: type[SeparationMethod], spec: LayerSpec) -> SeparationMethod:
     torch.manual_seed(SEED)
     options: dict[str, Any] = {"spec": dict(spec)}
+    if "features" in inspect.signature(method_class).parameters:
+        options["features"] = "random"  # trained ones would have to be downloaded
     method = method_class(**options).eval()
     method.iterations = min(method.iterations, 3)  # of those that optimise for each image
     return method

@@ -1,0 +1,48 @@
+"""The two losses of a generator and its discriminator, for one backward pass through both."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+Kind = Literal["wasserstein", "least-squares", "cross-entropy"]
+
+
+def adversarial_losses(
+    discriminator: nn.Module, fake: Tensor, real: Tensor, condition: Tensor | None = None, kind: Kind = "wasserstein"
+) -> tuple[Tensor, Tensor]:
+    """What the generator and what the discriminator should minimise.
+
+    The first has no gradient for the discriminator, the second none for the generator. Their sum can thus be
+    minimised by one backward pass and one optimiser step: with one gradient scaler and every parameter used in
+    each pass, that is as right under mixed precision and under DDP as any other loss. Both networks step at
+    once, where the papers alternate.
+
+    Args:
+        discriminator: (B, C, H, W) -> anything; large is real.
+        fake: (B, C, H, W) of the generator.
+        real: (B, C, H, W).
+        condition: (B, C', H, W), shown to the discriminator beside the image.
+        kind: ``wasserstein`` (the discriminator should be Lipschitz), ``least-squares``, ``cross-entropy``.
+
+    Returns:
+        (generator's, discriminator's), each ().
+
+    Source: Arjovsky et al., ICML 2017; Mao et al., ICCV 2017; Goodfellow et al., NeurIPS 2014; DMGN, Eq. 13 and 14.
+    """
+
+    def shown(image: Tensor) -> Tensor:
+        return image if condition is None else torch.cat([image, condition], 1)
+
+    fixed = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
+    judged = functional_call(discriminator, fixed, (shown(fake),))
+    on_fake, on_real = discriminator(shown(fake.detach())), discriminator(shown(real))
+    if kind == "wasserstein":
+        return -judged.mean(), on_fake.mean() - on_real.mean()
+    if kind == "least-squares":
+        return ((judged - 1) ** 2).mean(), ((on_fake**2).mean() + ((on_real - 1) ** 2).mean()) / 2
+    return F.softplus(-judged).mean(), (F.softplus(on_fake).mean() + F.softplus(-on_real).mean()) / 2
