@@ -88,6 +88,8 @@ class DMGN(SeparationMethod):
         self.noise_branch, self.output = noise_branch, output
         self.weights = (l1, perceptual, adversarial if output == "refined" else 0.0)
         self.vgg = VGG19Features(features)
+        # Frozen and the same everywhere: DDP need not send them before each step.
+        self._ddp_params_and_buffers_to_ignore = [f"vgg.{name}" for name, _ in self.vgg.named_buffers()]
         self.head = Head(sum(self.vgg.channels) + 3, width)
         self.separator = Separator(width)
         self.background = CoarseGenerator(width, cell, checkpointing)

@@ -81,6 +81,29 @@ def test_two_processes_give_the_record_of_one(unblend: Any, tmp_path: Path) -> N
     assert together.fit_hash == alone.fit_hash
 
 
+def test_a_generator_and_its_discriminator_train_in_two_processes_and_in_half_precision(
+    unblend: Any, tmp_path: Path
+) -> None:
+    value = {
+        "budget": {"images": 24, "batch_size": 4, "selections": 1, "test_images": 2},
+        "datasets": [{"name": "Rain", "init_args": {"size": 32, "source": "dead_leaves", "evaluation_images": 2}}],
+        "methods": [{"name": "DMGN", "init_args": {"width": 4, "features": "random", "lr": 0.002}}],
+    }
+    scores = {}
+    for name, precision, devices in (("one", "32-true", "1"), ("two", "32-true", "2"), ("half", "bf16-mixed", "1")):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump({**value, "precision": precision}))
+        done = unblend("bench", str(path), "--runs", str(tmp_path), "--accelerator", "cpu", "--devices", devices)
+        assert done.returncode == 0, done.stdout + done.stderr
+        record = records.read(tmp_path / f"{name}/records/rain/dmgn/seed0.json")
+        assert record.training["images_seen"] == 24
+        assert record.training["optimizer_steps"] == 6
+        assert record.config["model"]["init_args"]["features"] == "random"
+        scores[name] = record.mean("psnr")
+    assert scores["two"] == pytest.approx(scores["one"], abs=0.02)
+    assert scores["half"] == pytest.approx(scores["one"], abs=0.3)
+
+
 def cell(directory: Path, images: int) -> Path:
     config = {
         "seed_everything": 0,
