@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
     if twice:
         raise UserError(f"two pictures are called {min(twice)}: their layers would be, too; rename one.")
     photos = [read_photo(path) for path in paths]
-    method = _method(method_class, options, photos[0].pixels.shape[0])
+    method = _method(method_class, options, max(photo.pixels.shape[0] for photo in photos))
     half = options.precision == "bf16-mixed"
     Separation(method, Path(options.out), options.seed, options.tile, options.snapshots, half).run(names, photos)
 
@@ -150,6 +150,8 @@ class Separation:
                 last = done
                 (self.out / "snapshots").mkdir(exist_ok=True)
                 for name, photo, image in zip(names, photos, layers(), strict=True):
+                    height, width = (self.method.scale * side for side in photo.pixels.shape[1:])
+                    image = self._as_the_picture_was(image[..., :height, :width], photo)  # without its padding
                     self._write(self.out / "snapshots" / f"{name}-{done:06d}", photo, image)
 
         return watch

@@ -87,7 +87,8 @@ class SeparationMethod(LightningModule, ABC):
         workspace: folder where a long separation may keep what it needs to go on after an interruption;
             set by whoever calls.
         watch: is told, now and then, of a long separation: iterations done, all of them, the remix's mean
-            PSNR in dB, and a function that gives the layers as they are now; set by whoever calls.
+            PSNR in dB, and a function that gives the layers (of padded images) as they are now; set by whoever
+            calls.
     """
 
     card: ClassVar[MethodCard]

@@ -120,7 +120,7 @@ class BITSNet(SeparationMethod):
             if run.iteration % LOOK_EVERY == 0 or run.iteration == self.iterations:
                 run.look()
                 unfinished.save(run.state_dict)
-                self.watch(run.iteration, self.iterations, run.psnr.mean().item(), run.layers)
+                self.watch(run.iteration, self.iterations, run.psnr.mean().item(), lambda: self.gain * run.layers())
         layers = run.layers()
         unfinished.finish({"layers": layers})
         return layers

@@ -100,6 +100,10 @@ def test_bits_net_separates_pictures_together_and_writes_snapshots(tmp_path: Pat
     one, two = (np.asarray(Image.open(out / f"a-layer_{k}.png")) / 255 for k in (1, 2))
     mixture = np.asarray(Image.open(tmp_path / "a.png")) / 255
     assert np.abs((one + two) / 2 - mixture).mean() < 0.2
+    for k in (1, 2):
+        last = np.asarray(Image.open(out / f"snapshots/c-000100-layer_{k}.png"))
+        assert last.shape == (40, 20)  # grey, without padding
+        assert np.array_equal(last, np.asarray(Image.open(out / f"c-layer_{k}.png")))
     first = {path.name: path.read_bytes() for path in out.glob("*.png")}
     run(*(tmp_path / f"{name}.png" for name in "abc"), *options, "--out", out, "--seed=3")
     assert first == {path.name: path.read_bytes() for path in out.glob("*.png")}
