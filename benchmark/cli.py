@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmark import catalogue
-from benchmark.errors import UserError, one_line, unknown
+from benchmark.errors import UserError, one_line, told, unknown
 from datamodules.errors import DataNotice
 
 RUNS = "runs"
@@ -248,7 +248,9 @@ def main(arguments: list[str] | None = None) -> None:
             auto_cli(COMMANDS, args=arguments, parser_class=_OneLineParser)
         else:
             raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, "separate", "show", "verify"])
-    except (UserError, ArgumentError) as error:
+    except Exception as error:
+        if not isinstance(error, ArgumentError) and told(error) is None:
+            raise
         print(f"unblend: error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 

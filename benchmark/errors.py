@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from datamodules.errors import UserError
 
-__all__ = ["UserError", "one_line", "unknown"]
+__all__ = ["UserError", "one_line", "told", "unknown"]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -22,13 +22,30 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}: {hint}")
 
 
+def told(error: BaseException) -> UserError | None:
+    """The error meant for people that an error came from, however often it was raised anew on the way.
+
+    jsonargparse tries each type that an option may have, and reports what a constructor raised as one of them.
+    """
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    while queue:
+        one = queue.pop(0)
+        if isinstance(one, UserError):
+            return one
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            queue += [one.__cause__, one.__context__, *(part for part in one.args if isinstance(part, BaseException))]
+    return None
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, in one line; for an option that a class does not have, the nearest ones.
 
     jsonargparse tries every type that an option might have and reports each failure; of these only
     the option that is not accepted tells a person anything.
     """
-    text = " ".join(str(error).split())
+    text = " ".join(str(told(error) or error).split())
     if "in DataLoader worker process" in text:
         text = text.rpartition("UserError: ")[2]  # the worker's traceback tells a person nothing
     option = r"(?:Option|key) ['\"]?([\w.]+?)['\"]? (?:is not|to check)"
