@@ -59,6 +59,12 @@ def _sir2(name: str, title: str, count: int, official: str) -> RealSet:
     )
 
 
+def _photographs(name: str, title: str, count: int, citation: str, origin: str) -> RealSet:
+    """A flat folder of clean images."""
+    layout = Layout(r"(?P<id>[^/]+)" + PHOTOGRAPH, shown="image files")
+    return RealSet(name, PHOTOGRAPHS, title, (layout,), count, None, citation, "research use", origin)
+
+
 _DEHAZING = "Li et al., Benchmarking Single-Image Dehazing and Beyond, IEEE TIP 2019"
 _RICE = "Lin et al., A Remote Sensing Image Dataset for Cloud Removal, 2019"
 
@@ -254,38 +260,14 @@ _ALL = (
         licence="research use",
         origin="the Berkeley Segmentation Data Set's page",
     ),
-    RealSet(
-        name="set5",
-        task=PHOTOGRAPHS,
-        title="Set5",
-        layouts=(Layout(r"(?P<id>[^/]+)" + PHOTOGRAPH, shown="image files"),),
-        count=5,
-        size=None,
-        citation="Bevilacqua et al., BMVC 2012",
-        licence="research use",
-        origin="the super-resolution literature",
-    ),
-    RealSet(
-        name="set14",
-        task=PHOTOGRAPHS,
-        title="Set14",
-        layouts=(Layout(r"(?P<id>[^/]+)" + PHOTOGRAPH, shown="image files"),),
-        count=14,
-        size=None,
-        citation="Zeyde et al., Curves and Surfaces 2010",
-        licence="research use",
-        origin="the super-resolution literature",
-    ),
-    RealSet(
-        name="bitsnet_pair",
-        task=PHOTOGRAPHS,
-        title="BITS-Net's pair (Set5's baby and bird)",
-        layouts=(Layout(r"(?P<id>[^/]+)" + PHOTOGRAPH, shown="image files"),),
-        count=2,
-        size=None,
-        citation="Zhou et al., BITS-Net; Bevilacqua et al., BMVC 2012",
-        licence="research use",
-        origin="BITS-Net's authors",
+    _photographs("set5", "Set5", 5, "Bevilacqua et al., BMVC 2012", "the super-resolution literature"),
+    _photographs("set14", "Set14", 14, "Zeyde et al., Curves and Surfaces 2010", "the super-resolution literature"),
+    _photographs(
+        "bitsnet_pair",
+        "BITS-Net's pair (Set5's baby and bird)",
+        2,
+        "Zhou et al., BITS-Net; Bevilacqua et al., BMVC 2012",
+        "BITS-Net's authors",
     ),
     RealSet(
         name="mnist",
