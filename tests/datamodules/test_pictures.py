@@ -105,7 +105,8 @@ def test_depth_maps_may_be_arrays(tmp_path: Path, save, kind: str) -> None:
     photographs = Photographs([tmp_path / "a.png"], 16)
     far = photographs.draw(1, 16, seeded(0), augment=False)[0].depth
     assert far is not None
-    assert set(far.unique().tolist()) <= {0.0, 1.0} or 0 < float(far.mean()) < 1
+    assert float(far.min()) == 0  # where it is not a number
+    assert float(far.max()) == 1
     with open(tmp_path / f"depth/a.{kind}", "wb") as file:
         np.save(file, 0 * depth[20:]) if kind == "npy" else np.savez(file, 0 * depth[20:])
     with pytest.raises(UserError, match=r"depth/a\.np[yz] is zero everywhere"):
