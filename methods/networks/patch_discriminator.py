@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from methods.networks.self_attention import SelfAttention
+
+Norm = Literal["batch", "instance", "none"]
+
+
+def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
+    """The layer that normalises so many channels, or none."""
+    if norm == "none":
+        return []
+    return [nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)]
 
 
 class PatchDiscriminator(nn.Sequential):
@@ -18,19 +30,25 @@ class PatchDiscriminator(nn.Sequential):
         width: channels of the first convolution; they double three times.
         spectral: divide each convolution's weight by its spectral norm, so that the network is Lipschitz; then there
             is no normalisation of activations, and no last bias, which a Wasserstein critic cannot learn.
-            Otherwise instance normalisation after the second to fourth.
+            Otherwise ``norm`` after the second to fourth.
+        norm: ``batch``, ``instance`` or ``none``.
+        attention: self-attention after the fourth convolution.
 
     Source: Isola et al., CVPR 2017, Sec. 6.1.2; spectral normalisation: Miyato et al., ICLR 2018.
     """
 
-    def __init__(self, inputs: int, width: int = 64, *, spectral: bool = False) -> None:
+    def __init__(
+        self, inputs: int, width: int = 64, *, spectral: bool = False, norm: Norm = "instance", attention: bool = False
+    ) -> None:
         channels = [inputs, width, 2 * width, 4 * width, 8 * width, 1]
         parts: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(channels)):
             layer: nn.Module = nn.Conv2d(before, after, 4, 2 if i < 3 else 1, 1, bias=i < 4 or not spectral)
             parts.append(spectral_norm(layer) if spectral else layer)
             if i and i < 4 and not spectral:
-                parts.append(nn.InstanceNorm2d(after, affine=True))
+                parts += normalisation(norm, after)
+            if attention and i == 3:
+                parts.append(SelfAttention(after))
             if i < 4:
                 parts.append(nn.LeakyReLU(0.2, inplace=True))
         super().__init__(*parts)
