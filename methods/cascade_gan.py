@@ -60,7 +60,7 @@ class CascadeGAN(SeparationMethod):
         norm: Norm = "batch",
         dropout: float = 0.5,
         l1: float = 100.0,
-        content: float = 10.0,
+        content: float = 1.0,
         lr: float = 2e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
