@@ -34,7 +34,8 @@ class Record:
         checkpoint_sha256: of the weights that were scored; None where nothing was trained.
         spec: the data's ``LayerSpec``.
         config: complete resolved configuration.
-        training: images seen, optimiser steps, seconds, peak memory in MiB, PSNR on the select role in dB.
+        training: images seen, optimiser steps, seconds, peak memory in MiB, PSNR on the select role in dB, and its
+            ``curve``: [images seen, PSNR on the select role] for each look.
         cost: parameters, FLOPs and median latency (seconds) for one test image, peak memory in MiB.
         provenance: commit, versions, hardware, time.
         rows: for each test image its id, the assignment, and per layer PSNR (dB), SSIM, LMSE and MSE.

@@ -139,7 +139,7 @@ def _load(method: Any, checkpoint: Path) -> None:
 def _training(checkpoint: Path | None) -> dict[str, Any]:
     """What a checkpoint says of its training; the time it took is not in it."""
     training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
-    training["select_psnr"] = None
+    training |= {"select_psnr": None, "curve": []}
     if checkpoint is not None:
         held = torch.load(checkpoint, map_location="cpu", weights_only=True)
         training["optimizer_steps"] = held["global_step"]

@@ -83,6 +83,7 @@ class SeparationMethod(LightningModule, ABC):
         smallest: nor are they smaller than this.
         scale: how many times larger the layers are than the mixture, along each side.
         iterations: of a method that optimises for each image: its work is that of one, so many times.
+        betas: momentums of Adam.
         parameters_per_image: that such a method learns for each image.
         workspace: folder where a long separation may keep what it needs to go on after an interruption;
             set by whoever calls.
@@ -96,6 +97,7 @@ class SeparationMethod(LightningModule, ABC):
     smallest: int = 1
     scale: int = 1
     iterations: int = 1
+    betas: tuple[float, float] = (0.9, 0.999)
     parameters_per_image: int = 0
     workspace: Path | None = None
     watch: Watch = staticmethod(lambda done, total, psnr, layers: None)
@@ -123,16 +125,19 @@ class SeparationMethod(LightningModule, ABC):
             (B, K', C, scale·h, scale·w) float32.
         """
         height, width = mixture.shape[-2:]
-        below, right = (
-            max(side, self.smallest) - side + -max(side, self.smallest) % self.multiple for side in (height, width)
-        )
-        padded = F.pad(mixture, (0, right, 0, below), mode="replicate") if below or right else mixture
-        layers = self.separate(padded, seeds if seeds is not None else [0] * len(mixture))
+        layers = self.separate(self.pad(mixture), seeds if seeds is not None else [0] * len(mixture))
         return layers[..., : height * self.scale, : width * self.scale].float()
+
+    def pad(self, image: Tensor) -> Tensor:
+        """(B, C, h, w) with its last row and column repeated until ``separate`` may be given it."""
+        below, right = (
+            max(side, self.smallest) - side + -max(side, self.smallest) % self.multiple for side in image.shape[-2:]
+        )
+        return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
 
     def configure_optimizers(self) -> Any:
         """Adam with the learning rate ``lr``; with the option ``cosine`` it falls to zero over the run."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"], betas=self.betas)
         if not self.hparams.get("cosine"):
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
