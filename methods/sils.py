@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,22 +14,18 @@ from methods.base import MethodCard, SeparationMethod
 from methods.losses.adversarial import Kind, adversarial_losses, gradient_penalty
 from methods.losses.latent import self_supervision
 from methods.networks.fusion import fuse, single_layers
-from methods.networks.latent import (
-    MultiScaleDiscriminator,
-    NormName,
-    SimpleDecoder,
-    SimpleEncoder,
-    frozen_statistics,
-)
-
-GENERATORS = {"simple": (SimpleEncoder, SimpleDecoder)}
+from methods.networks.latent import MULTIPLE, SMALLEST, Generator, GeneratorKind
+from methods.networks.multi_scale import MultiScaleDiscriminator
+from methods.networks.norms import NormName, frozen_statistics
 
 
 class SILS(SeparationMethod):
     """For each layer an encoder, a decoder and a discriminator; learns from mixtures and layers of different scenes.
 
     Args:
-        width: channels after the first convolution of encoders, decoders and discriminators.
+        generator: ``simple`` for toy data, ``vgg`` for photographs, with ``norm: instance`` and ``scales: 3``.
+        width: channels after the first convolution of discriminators and simple encoders, and at full resolution in
+            decoders.
         norm: normalisation in encoders and decoders.
         scales: branches of each discriminator.
         cycle: whether the layers, fused again, must give the mixture, and this again the layers (L_CC, Eq. 8).
@@ -45,6 +41,7 @@ class SILS(SeparationMethod):
         gan: kind of adversarial loss.
         gradient_penalty: its weight, in the discriminators' loss.
         average: decay of an average of the generators' weights over steps, which then separates; 0 for none.
+        features: VGG19's weights to begin with: ``timm``, ``random``, or a file's path.
         lr: learning rate of Adam.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
@@ -61,13 +58,13 @@ class SILS(SeparationMethod):
         title="SILS", paper="Separate In Latent Space (SILS)", year=2020, supervision="unpaired",
         scales=(1,), ordered_only=True,
     )  # fmt: skip
-    multiple = 32
-    smallest = 64
+    multiple = MULTIPLE
+    smallest = SMALLEST
     betas = (0.5, 0.999)
 
     def __init__(
         self,
-        generator: Literal["simple"] = "simple",
+        generator: GeneratorKind = "simple",
         width: int = 32,
         norm: NormName = "batch",
         scales: int = 1,
@@ -83,6 +80,7 @@ class SILS(SeparationMethod):
         gan: Kind = "cross-entropy",
         gradient_penalty: float = 10.0,
         average: float = 0.0,
+        features: str = "timm",
         lr: float = 1e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
@@ -95,22 +93,19 @@ class SILS(SeparationMethod):
                 "1, alpha positive, and average at least 0 and below 1."
             )
         count, channels = (len(spec["layers"]), spec["channels"]) if spec else (2, 3)
-        encoder, decoder = GENERATORS[generator]
-        self.generators = nn.ModuleList(
-            nn.ModuleList([encoder(channels, width, norm), decoder(channels, width, norm)]) for _ in range(count)
-        )
+        self.generators = nn.ModuleList(Generator(generator, channels, width, norm, features) for _ in range(count))
         self.critics = nn.ModuleList(MultiScaleDiscriminator(channels, width, scales) for _ in range(count))
         self.averaged = copy.deepcopy(self.generators).requires_grad_(False) if average else None
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         generators = self.generators if self.averaged is None or self.training else self.averaged
-        return torch.stack([decode(encode(mixture)) for encode, decode in generators], 1)
+        return torch.stack([generate(mixture) for generate in generators], 1)
 
     def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         given, spec = self.hparams, self.hparams["spec"]
         x, real = self.pad(batch.mixture), self.pad(batch.layers.flatten(0, 1)).unflatten(0, batch.layers.shape[:2])
-        codes = [encode(x) for encode, _ in self.generators]
-        layers = torch.stack([decode(code) for (_, decode), code in zip(self.generators, codes, strict=True)], 1)
+        codes = [generate.encode(x) for generate in self.generators]
+        layers = torch.stack([own.decode(code) for own, code in zip(self.generators, codes, strict=True)], 1)
         terms: dict[str, Tensor] = {}
         for k, critic in enumerate(self.critics):  # Eq. 7
             fooled, told = adversarial_losses(critic, layers[:, k], real[:, k], kind=given["gan"])
@@ -118,7 +113,7 @@ class SILS(SeparationMethod):
             terms[f"discriminator_{k}"] = told + given["gradient_penalty"] * gradient_penalty(critic, real[:, k])
         with frozen_statistics(self.generators):
             if given["self_supervision"] and not given["single_layer"]:
-                seen = [encode(real[:, k]) for k, (encode, _) in enumerate(self.generators)]
+                seen = [generate.encode(real[:, k]) for k, generate in enumerate(self.generators)]
             if given["single_layer"]:
                 seen, terms["single_layer"] = self._alone(real, spec)
             if given["self_supervision"]:
@@ -126,7 +121,7 @@ class SILS(SeparationMethod):
                 terms["self_supervision"] = self_supervision(codes, seen, *weights)
             if given["cycle"]:  # Eq. 8
                 fused = fuse(layers, spec)
-                again = torch.stack([decode(encode(fused)) for encode, decode in self.generators], 1)
+                again = torch.stack([generate(fused) for generate in self.generators], 1)
                 terms["cycle_mixture"] = given["mixture"] * F.l1_loss(fused, x)
                 terms["cycle_layers"] = given["layers"] * len(self.generators) * F.l1_loss(again, layers)
         self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()})
@@ -136,10 +131,10 @@ class SILS(SeparationMethod):
         """E_k(y_k) for each k, and the loss of layers that are taken for mixtures."""
         mixtures, truths = single_layers(real, spec)
         seen, loss = [], torch.zeros((), device=real.device)
-        for k, (encode, decode) in enumerate(self.generators):
-            features = encode(mixtures.flatten(0, 1))
-            loss = loss + len(mixtures) * F.l1_loss(decode(features), truths[:, :, k].flatten(0, 1))
-            seen.append([level.unflatten(0, mixtures.shape[:2])[k] for level in features])
+        for k, generate in enumerate(self.generators):
+            code = generate.encode(mixtures.flatten(0, 1))
+            loss = loss + len(mixtures) * F.l1_loss(generate.decode(code), truths[:, :, k].flatten(0, 1))
+            seen.append([level.unflatten(0, mixtures.shape[:2])[k] for level in code])
         return seen, self.hparams["single_layer"] * loss
 
     def on_train_batch_end(self, outputs: Any, batch: LayerBatch, batch_idx: int) -> None:

@@ -1,25 +1,15 @@
-"""Encoders and decoders whose features are the latent space that SILS compares, and their discriminators."""
+"""Pairs of encoder and decoder; the encoder's features are the latent space that SILS compares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.networks.unet import group_norm
-
-NormName = Literal["batch", "instance", "group"]
-
-NORMS: dict[NormName, Callable[[int], nn.Module]] = {
-    "batch": nn.BatchNorm2d,
-    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
-    "group": group_norm,
-}
+from methods.networks.latent_vgg import VGGDecoder, VGGEncoder
+from methods.networks.norms import NORMS, NormName
 
 LEVELS = 5
 """Halvings of the resolution in an encoder for toy data."""
@@ -90,53 +80,37 @@ class SimpleDecoder(nn.Module):
         return image
 
 
-class MultiScaleDiscriminator(nn.Module):
-    """Branches of 4×4 convolutions of stride 2 on ever smaller copies of the image; large is real.
+GeneratorKind = Literal["simple", "vgg"]
 
-    Branch i sees the image averaged over 2^i × 2^i pixels. Takes (B, inputs, H, W); gives (B, 1, H / 16, W / 16)
-    unbounded, the mean of the branches, the coarse ones brought to the finest's size.
+MULTIPLE, SMALLEST = 32, 64
+"""Of an image's sides that any generator takes; instance normalisation needs more than one place at the deepest."""
+
+
+class Generator(nn.Module):
+    """An encoder and its decoder, from image to image.
+
+    Takes and gives (B, channels, H, W), the result unbounded. Both halves have ``stages``.
 
     Args:
-        inputs: channels of the image.
-        width: channels after a branch's first convolution; they double three times.
-        scales: number of branches.
+        kind: ``simple`` for toy data, ``vgg`` for photographs.
+        channels: of the images.
+        width: channels after the first convolution (``simple``), or at full resolution in the decoder (``vgg``).
+        norm: kind of normalisation.
+        features: VGG19's weights to begin with.
 
-    Source: SILS, Sec. 4; the last 1×1 convolution from the authors' code. Reconstructed: no normalisation, which a
-        gradient penalty does not go with.
+    Raises:
+        UserError: a grey image, or weights that cannot be had, for ``vgg``.
     """
 
-    def __init__(self, inputs: int, width: int = 32, scales: int = 1) -> None:
+    def __init__(self, kind: GeneratorKind, channels: int, width: int, norm: NormName, features: str) -> None:
         super().__init__()
-        channels = [inputs, *(width * 2**level for level in range(4))]
-        self.branches = nn.ModuleList()
-        for _ in range(scales):
-            parts: list[nn.Module] = []
-            for before, after in pairwise(channels):
-                parts += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.2)]
-            self.branches.append(nn.Sequential(*parts, nn.Conv2d(channels[-1], 1, 1)))
+        makers = {
+            "simple": lambda: (SimpleEncoder(channels, width, norm), SimpleDecoder(channels, width, norm)),
+            "vgg": lambda: (VGGEncoder(channels, features), VGGDecoder(channels, width, norm)),
+        }
+        self.encode, self.decode = makers[kind]()
 
     def forward(self, image: Tensor) -> Tensor:
-        """How real each part of an image is."""
-        total = self.branches[0](image)
-        for i, branch in enumerate(self.branches[1:], start=1):
-            judged = branch(F.avg_pool2d(image, 2**i))
-            total = total + F.interpolate(judged, size=total.shape[-2:])
-        verdict: Tensor = total / len(self.branches)
-        return verdict
-
-
-@contextmanager
-def frozen_statistics(*networks: nn.Module) -> Iterator[None]:
-    """Batch normalisation inside normalises by the batch, but what it will use in testing does not learn from it.
-
-    An encoder sees mixtures, layers and what it fused itself; only mixtures come in testing.
-    """
-    norms = [part for network in networks for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
-    held = [norm.momentum for norm in norms]
-    try:
-        for norm in norms:
-            norm.momentum = 0.0
-        yield
-    finally:
-        for norm, momentum in zip(norms, held, strict=True):
-            norm.momentum = momentum
+        """Through both."""
+        made: Tensor = self.decode(self.encode(image))
+        return made
