@@ -12,7 +12,7 @@ from typing import Any
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_json
 
-SCHEMA = 1
+SCHEMA = 2
 METRICS = ("psnr", "ssim", "lmse", "mse")
 
 
@@ -38,6 +38,8 @@ class Record:
             ``curve``: [images seen, PSNR on the select role] for each look.
         cost: parameters, FLOPs and median latency (seconds) for one test image, peak memory in MiB.
         provenance: commit, versions, hardware, time.
+        latent: of a method with latent spaces, their ``separation`` (distance between the spaces' centres over that
+            within) and the ``images`` it was measured on; else empty.
         rows: for each test image its id, the assignment, and per layer PSNR (dB), SSIM, LMSE and MSE.
         schema: version of this layout.
     """
@@ -58,6 +60,7 @@ class Record:
     training: dict[str, Any]
     cost: dict[str, Any]
     provenance: dict[str, Any]
+    latent: dict[str, float]
     rows: list[dict[str, Any]]
     schema: int = SCHEMA
 

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import datamodules
 import methods
-from benchmark import catalogue, digests, records
+from benchmark import catalogue, digests, latent, records
 from benchmark.errors import UserError
 from benchmark.fit import resolved
 from benchmark.lightning_cli import UnblendCLI
@@ -114,6 +114,7 @@ def evaluate(arguments: list[str]) -> None:
         training=_training(checkpoint),
         cost=costs,
         provenance=origin,
+        latent=latent.report(method, data, folder / "latent.png"),
         rows=rows,
     )
     path = folder / "records" / record.dataset / record.method / f"seed{record.seed}.json"

@@ -10,7 +10,7 @@ from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import MethodCard, SeparationMethod
 from methods.losses.adversarial import Kind, adversarial_losses
 from methods.losses.replay import ReplayBuffer
-from methods.networks.latent import MULTIPLE, SMALLEST, Generator, GeneratorKind
+from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.norms import NormName, frozen_statistics
 
@@ -73,8 +73,7 @@ class CycleGAN(SeparationMethod):
                 f"data's {count} layers, width and scales at least 1, replay not negative."
             )
         self.separators, self.blenders = (
-            nn.ModuleList(Generator(generator, channels, width, norm, features) for _ in range(targets))
-            for _ in range(2)
+            Generators(targets, generator, channels, width, norm, features) for _ in range(2)
         )
         self.layer_critics, self.mixture_critics = (
             nn.ModuleList(MultiScaleDiscriminator(channels, width, scales) for _ in range(targets)) for _ in range(2)

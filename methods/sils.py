@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
-from methods.base import MethodCard, SeparationMethod
+from methods.base import Codes, MethodCard, SeparationMethod
 from methods.losses.adversarial import Kind, adversarial_losses, gradient_penalty
 from methods.losses.latent import self_supervision
 from methods.networks.fusion import fuse, single_layers
-from methods.networks.latent import MULTIPLE, SMALLEST, Generator, GeneratorKind
+from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.norms import NormName, frozen_statistics
 
@@ -93,17 +93,27 @@ class SILS(SeparationMethod):
                 "1, alpha positive, and average at least 0 and below 1."
             )
         count, channels = (len(spec["layers"]), spec["channels"]) if spec else (2, 3)
-        self.generators = nn.ModuleList(Generator(generator, channels, width, norm, features) for _ in range(count))
+        self.generators = Generators(count, generator, channels, width, norm, features)
         self.critics = nn.ModuleList(MultiScaleDiscriminator(channels, width, scales) for _ in range(count))
         self.averaged = copy.deepcopy(self.generators).requires_grad_(False) if average else None
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
-        generators = self.generators if self.averaged is None or self.training else self.averaged
-        return torch.stack([generate(mixture) for generate in generators], 1)
+        return torch.stack([generate(mixture) for generate in self._separators()], 1)
+
+    def embed(self, batch: LayerBatch) -> Codes:
+        """Of each layer's encoder the deepest features of mixtures and of its own layers, averaged to 4×4 places."""
+        spaces: Codes = {}
+        for k, (name, generate) in enumerate(zip(self.hparams["spec"]["layers"], self._separators(), strict=True)):
+            images = {"mixture": batch.mixture}
+            if k < batch.layers.shape[1]:
+                images[name] = batch.layers[:, k]
+            codes = {kind: generate.encode(self.pad(image))[-1] for kind, image in images.items()}
+            spaces[f"E_{name}"] = {kind: F.adaptive_avg_pool2d(code, 4).flatten(1) for kind, code in codes.items()}
+        return spaces
 
     def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         given, spec = self.hparams, self.hparams["spec"]
-        x, real = self.pad(batch.mixture), self.pad(batch.layers.flatten(0, 1)).unflatten(0, batch.layers.shape[:2])
+        x, real = self.pad(batch.mixture), torch.stack([self.pad(layer) for layer in batch.layers.unbind(1)], 1)
         codes = [generate.encode(x) for generate in self.generators]
         layers = torch.stack([own.decode(code) for own, code in zip(self.generators, codes, strict=True)], 1)
         terms: dict[str, Tensor] = {}
@@ -134,15 +144,17 @@ class SILS(SeparationMethod):
         for k, generate in enumerate(self.generators):
             code = generate.encode(mixtures.flatten(0, 1))
             loss = loss + len(mixtures) * F.l1_loss(generate.decode(code), truths[:, :, k].flatten(0, 1))
-            seen.append([level.unflatten(0, mixtures.shape[:2])[k] for level in code])
+            seen.append([level.chunk(len(mixtures))[k] for level in code])
         return seen, self.hparams["single_layer"] * loss
+
+    def _separators(self) -> Generators:
+        return self.generators if self.averaged is None or self.training else self.averaged
 
     def on_train_batch_end(self, outputs: Any, batch: LayerBatch, batch_idx: int) -> None:
         if self.averaged is None:
             return
         decay = self.hparams["average"]
         with torch.no_grad():
-            for kept, new in zip(self.averaged.parameters(), self.generators.parameters(), strict=True):
-                kept.lerp_(new, 1 - decay)
-            for kept, new in zip(self.averaged.buffers(), self.generators.buffers(), strict=True):
-                kept.copy_(torch.lerp(kept, new, 1 - decay) if kept.is_floating_point() else new)
+            new = self.generators.state_dict()
+            for name, kept in self.averaged.state_dict().items():
+                kept.copy_(torch.lerp(kept, new[name], 1 - decay) if kept.is_floating_point() else new[name])

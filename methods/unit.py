@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import MethodCard, SeparationMethod
 from methods.losses.adversarial import Kind, adversarial_losses
-from methods.networks.latent import MULTIPLE, SMALLEST, Generator, GeneratorKind
+from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.norms import NormName, frozen_statistics
 
@@ -78,8 +78,7 @@ class UNIT(SeparationMethod):
                 "layers, width and scales at least 1."
             )
         self.of_mixtures, self.of_layers = (
-            nn.ModuleList(Generator(generator, channels, width, norm, features) for _ in range(targets))
-            for _ in range(2)
+            Generators(targets, generator, channels, width, norm, features) for _ in range(2)
         )
         for one, other in zip(self.of_mixtures, self.of_layers, strict=True):
             other.encode.stages[-1] = one.encode.stages[-1]

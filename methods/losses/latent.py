@@ -55,5 +55,5 @@ def self_supervision(
     levels, count = range(len(mixture[0])), len(mixture)
     pairs = [(j, k) for j in range(count) for k in range(j + 1, count)]
     alike = torch.stack([code_distance(mixture[k][i], real[k][i]) for i in levels for k in range(count)])
-    apart = torch.stack([psi(10 * code_distance(mixture[j][i], mixture[k][i]), alpha) for i in levels for j, k in pairs])
-    return within * count * alike.mean() + between * (1 - apart).mean()
+    apart = torch.stack([10 * code_distance(mixture[j][i], mixture[k][i]) for i in levels for j, k in pairs])
+    return within * count * alike.mean() + between * (1 - psi(apart, alpha)).mean()

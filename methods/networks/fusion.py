@@ -64,4 +64,4 @@ def single_layers(layers: Tensor, spec: LayerSpec) -> tuple[Tensor, Tensor]:
     truths = torch.full_like(layers, FUSIONS[spec["fusion"]].neutral).expand(count, *layers.shape).clone()
     for k in range(count):
         truths[k, :, k] = layers[:, k]
-    return fuse(truths.flatten(0, 1), spec).unflatten(0, (count, -1)), truths
+    return fuse(truths.flatten(0, 1), spec).view(count, *layers[:, 0].shape), truths

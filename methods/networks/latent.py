@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -37,7 +38,7 @@ class SimpleEncoder(nn.Module):
         super().__init__()
         self.channels = simple_widths(width)
         self.stages = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(before, after, 4, 2, 1), NORMS[norm](after), nn.LeakyReLU(0.2))
+            nn.Sequential(nn.Conv2d(before, after, 4, 2, 1, bias=False), NORMS[norm](after), nn.LeakyReLU(0.2))
             for before, after in pairwise([inputs, *self.channels])
         )
 
@@ -65,7 +66,9 @@ class SimpleDecoder(nn.Module):
         deep = simple_widths(width)[::-1]
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.ConvTranspose2d(before * (2 if level else 1), after, 4, 2, 1), NORMS[norm](after), nn.LeakyReLU(0.2)
+                nn.ConvTranspose2d(before * (2 if level else 1), after, 4, 2, 1, bias=False),
+                NORMS[norm](after),
+                nn.LeakyReLU(0.2),
             )
             for level, (before, after) in enumerate(zip(deep, [*deep[1:], width], strict=True))
         )
@@ -81,6 +84,8 @@ class SimpleDecoder(nn.Module):
 
 
 GeneratorKind = Literal["simple", "vgg"]
+Encoder = SimpleEncoder | VGGEncoder
+Decoder = SimpleDecoder | VGGDecoder
 
 MULTIPLE, SMALLEST = 32, 64
 """Of an image's sides that any generator takes; instance normalisation needs more than one place at the deepest."""
@@ -104,7 +109,7 @@ class Generator(nn.Module):
 
     def __init__(self, kind: GeneratorKind, channels: int, width: int, norm: NormName, features: str) -> None:
         super().__init__()
-        makers = {
+        makers: dict[GeneratorKind, Callable[[], tuple[Encoder, Decoder]]] = {
             "simple": lambda: (SimpleEncoder(channels, width, norm), SimpleDecoder(channels, width, norm)),
             "vgg": lambda: (VGGEncoder(channels, features), VGGDecoder(channels, width, norm)),
         }
@@ -114,3 +119,22 @@ class Generator(nn.Module):
         """Through both."""
         made: Tensor = self.decode(self.encode(image))
         return made
+
+
+class Generators(nn.ModuleList):
+    """Several of one kind, each with weights of its own.
+
+    Args:
+        count: how many.
+        kind: see ``Generator``, as for the others.
+        channels: of the images.
+        width: of each.
+        norm: of each.
+        features: of each.
+    """
+
+    def __init__(self, count: int, kind: GeneratorKind, channels: int, width: int, norm: NormName, features: str):
+        super().__init__(Generator(kind, channels, width, norm, features) for _ in range(count))
+
+    def __iter__(self) -> Iterator[Generator]:
+        return super().__iter__()  # type: ignore[return-value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +54,7 @@ class VGGEncoder(nn.Module):
             numbers = numbers[1:]
         self.register_buffer("first", first[:, :, None, None])
         self.register_buffer("shift", shift)
-        padding = "reflect" if mirrored else "zeros"
+        padding: Literal["reflect", "zeros"] = "reflect" if mirrored else "zeros"
         widths = iter(pairwise([3, *(width for stage in STAGES for width in stage)]))
         self.stages = nn.ModuleList(
             nn.ModuleList(nn.Conv2d(*next(widths), 3, padding=1, padding_mode=padding) for _ in stage)
@@ -72,7 +73,7 @@ class VGGEncoder(nn.Module):
         features = []
         for i, stage in enumerate(self.stages):
             x = F.max_pool2d(x, 2) if i else x
-            for j, convolution in enumerate(stage, start=1):
+            for j, convolution in enumerate(stage.children(), start=1):
                 x = F.relu(convolution(x))
                 if i < len(SKIPPED) and j == SKIPPED[i]:
                     features.append(x)
@@ -96,8 +97,7 @@ class VGGDecoder(nn.Module):
         widths = [512, 8 * width, 4 * width, 2 * width, width]
         skips = [0, 0, 256, 128]  # what joins before each block
         self.stages = nn.ModuleList(
-            _block(before + skip, after, norm)
-            for (before, after), skip in zip(pairwise(widths), skips, strict=True)
+            _block(before + skip, after, norm) for (before, after), skip in zip(pairwise(widths), skips, strict=True)
         )
         self.join = _block(width + 64, width, norm)
         self.dilated = nn.Sequential(*(_block(width, width, norm, dilation) for dilation in DILATIONS))
@@ -115,16 +115,17 @@ class VGGDecoder(nn.Module):
 
 
 def _block(before: int, after: int, norm: NormName, dilation: int = 1) -> nn.Sequential:
-    convolution = nn.Conv2d(before, after, 3, padding=dilation, dilation=dilation)
+    convolution = nn.Conv2d(before, after, 3, padding=dilation, dilation=dilation, bias=False)
     return nn.Sequential(convolution, NORMS[norm](after), nn.LeakyReLU(0.2))
 
 
 def _copy(convolution: nn.Conv2d, state: dict[str, Tensor], number: int, weights: str) -> None:
     weight, bias = state.get(f"{number}.weight"), state.get(f"{number}.bias")
     if weight is None or bias is None or weight.shape != convolution.weight.shape:
+        size = "×".join(map(str, convolution.weight.shape))
         raise UserError(
-            f"weights {weights} are not VGG19's: layer {number} should have {'×'.join(map(str, convolution.weight.shape))} "
-            "values, and biases; give another file, timm or random."
+            f"weights {weights} are not VGG19's: layer {number} should have {size} values, and biases; "
+            "give another file, timm or random."
         )
     with torch.no_grad():
         convolution.weight.copy_(weight)
