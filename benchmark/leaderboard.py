@@ -15,9 +15,9 @@ from rich.table import Table
 from benchmark.files import write_text
 from benchmark.records import METRICS, Record
 
-HEADER = (
-    "method", "variant", "seeds", "PSNR (dB)", "SSIM", "LMSE", "MSE",
-    "parameters", "GFLOPs", "latency (ms)", "images seen", "train (s)",
+SCORED = ("method", "variant", "seeds", "PSNR (dB)")
+MEASURED = (
+    "SSIM", "LMSE", "MSE", "parameters", "GFLOPs", "latency (ms)", "images seen", "train (s)",
 )  # fmt: skip
 
 
@@ -42,8 +42,14 @@ class Line:
         spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
         return f"{fmean(values):.{digits}f}{spread}"
 
+    def layers(self) -> list[str]:
+        """PSNR of each scored layer, where several are in an order; a dash for one that the method does not predict."""
+        count = len(layer_columns(self.first))
+        means = [record.layer_means("psnr") for record in self.records]
+        return [f"{fmean(mean[k] for mean in means):.2f}" if k < len(means[0]) else "–" for k in range(count)]
+
     def cells(self) -> list[str]:
-        """What a table shows, in the order of ``HEADER``."""
+        """What a table shows, in the order of ``header``."""
         cost = self.first.cost
         trained = [record.training for record in self.records]
         return [
@@ -51,6 +57,7 @@ class Line:
             self.first.variant,
             str(len(self.records)),
             self.text("psnr", 2),
+            *self.layers(),
             self.text("ssim", 3),
             self.text("lmse", 3),
             self.text("mse", 4),
@@ -60,6 +67,17 @@ class Line:
             f"{round(fmean(training['images_seen'] for training in trained)):,}",
             f"{fmean(training['seconds'] for training in trained):.0f}",
         ]
+
+
+def layer_columns(record: Record) -> list[str]:
+    """Layers that have a column of their own: those of data with an order, if they are several."""
+    scored: list[str] = record.spec["scored"]
+    return scored if record.spec["ordered"] and len(scored) > 1 else []
+
+
+def header(record: Record) -> list[str]:
+    """Titles of the columns of the table that a record stands in."""
+    return [*SCORED, *layer_columns(record), *MEASURED]
 
 
 def lines(records: list[Record]) -> dict[str, list[Line]]:
@@ -86,13 +104,14 @@ def markdown(records: list[Record]) -> str:
             f"{len(first.rows)} test images; {len(spec['scored'])} of {len(spec['layers'])} layers scored, {order}; "
             f"image formation: {spec['mixing']}; protocol: {first.protocol}. {spec['citation']}.",
             "",
-            _row(HEADER),
-            _row(["---", "---", *("---:" for _ in HEADER[2:])]),
+            _row(header(first)),
+            _row(["---", "---", *("---:" for _ in header(first)[2:])]),
             *(_row(line.cells()) for line in table),
             "",
         ]
     parts += [
-        "Scores are means over test images of each image's mean over layers (± standard deviation over seeds). "
+        "Scores are means over test images of each image's mean over layers (± standard deviation over seeds); "
+        "a column with a layer's name is its PSNR alone. "
         "FLOPs (a multiply-add is two) and latency are for one test image; latency is the median on "
         + "; ".join(sorted({_hardware(record) for record in records})) + ".",
         "",
@@ -112,6 +131,7 @@ def results_csv(records: list[Record]) -> str:
             "seed",
             "protocol",
             *METRICS,
+            *(f"{metric}_by_layer" for metric in METRICS),
             "test_images",
             "parameters",
             "flops",
@@ -130,6 +150,7 @@ def results_csv(records: list[Record]) -> str:
             writer.writerow(
                 [record.dataset, record.method, record.variant, record.seed, record.protocol]
                 + [f"{record.mean(metric):.6g}" for metric in METRICS]
+                + [" ".join(f"{value:.6g}" for value in record.layer_means(metric)) for metric in METRICS]
                 + [len(record.rows), cost["parameters"], cost["flops"], f"{cost['latency_s']:.6g}"]
                 + [cost["peak_memory_mib"], training["images_seen"], training["seconds"]]
                 + [record.fit_hash[:12], record.score_hash[:12], record.provenance["commit"]]
@@ -148,7 +169,7 @@ def show(records: list[Record], console: Console) -> None:
     wide = Console(file=console.file, width=max(console.width, 140))
     for dataset, lines_of_set in lines(records).items():
         table = Table(title=dataset, title_justify="left")
-        for name in HEADER:
+        for name in header(lines_of_set[0].first):
             table.add_column(name, justify="left" if name in ("method", "variant") else "right")
         for line in lines_of_set:
             table.add_row(*line.cells())

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import datamodules
 import methods
-from benchmark import catalogue, digests, records
+from benchmark import catalogue, digests, latent, records
 from benchmark.errors import UserError
 from benchmark.fit import resolved
 from benchmark.lightning_cli import UnblendCLI
@@ -114,6 +114,7 @@ def evaluate(arguments: list[str]) -> None:
         training=_training(checkpoint),
         cost=costs,
         provenance=origin,
+        latent=latent.report(method, data, folder / "latent.png"),
         rows=rows,
     )
     path = folder / "records" / record.dataset / record.method / f"seed{record.seed}.json"
@@ -139,7 +140,7 @@ def _load(method: Any, checkpoint: Path) -> None:
 def _training(checkpoint: Path | None) -> dict[str, Any]:
     """What a checkpoint says of its training; the time it took is not in it."""
     training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
-    training["select_psnr"] = None
+    training |= {"select_psnr": None, "curve": []}
     if checkpoint is not None:
         held = torch.load(checkpoint, map_location="cpu", weights_only=True)
         training["optimizer_steps"] = held["global_step"]

@@ -231,6 +231,8 @@ class LayerDataModule(LightningDataModule, ABC):
             scale=self.mixing.scale,
             mixing=self.mixing.name,
             gain=self.mixing.gain(len(layers)),
+            fusion=self.mixing.fusion,
+            gamma=self.mixing.gamma,
             pairing=self.pairing,
             protocol=protocol,
             citation=citation,

@@ -214,7 +214,7 @@ class PictureTask(LayerDataModule, ABC):
             assert real is not None
             itself = self.real is self.real_training
             short_side = self.short_side if role == "test" else None
-            pairs = RealPairs.open(real, self.root, role, shared=itself, short_side=short_side)
+            pairs = RealPairs.open(real, self.root, role, shared=itself, short_side=short_side, pairing=self.pairing)
             if not itself and role != "test" and self.real is not None:
                 pairs = pairs.without(overlapping(pairs.clean_files(), self._real("test").clean_files()))
             self._pairs[role] = pairs

@@ -19,6 +19,9 @@ from methods.losses.permutation import best_assignment, pairwise, squared
 
 Supervision = Literal["none", "single-image", "unpaired", "paired"]
 
+Codes = dict[str, dict[str, Tensor]]
+"""Latent space -> kind of image (``mixture``, or a layer's name) -> (B, F) codes of such images in it."""
+
 Watch = Callable[[int, int, float, Callable[[], Tensor]], None]
 
 
@@ -173,6 +176,14 @@ class SeparationMethod(LightningModule, ABC):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def embed(self, batch: LayerBatch) -> Codes:
+        """Codes of a batch's mixtures and layers in the method's latent spaces; empty where it has none.
+
+        Args:
+            batch: of images of any size.
+        """
+        return {}
 
     def predict_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         """Layers of a batch, for ``unblend predict``; scoring calls the method itself."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import MethodCard, SeparationMethod
 from methods.losses.adversarial import CollapseGuard
-from methods.networks.patch_discriminator import Norm
+from methods.networks.norms import Norm
 from methods.networks.pix2pix import ATTENTION_AFTER, Pix2PixGAN
 
 
@@ -26,7 +26,7 @@ class CascadeGAN(SeparationMethod):
         synthesis: ``ugan`` or ``given``.
         width: channels of the first convolution of all networks.
         depth: convolutions of the U-Nets on their way down; sides are padded to multiples of 2^depth.
-        norm: ``batch``, ``instance`` or ``none``.
+        norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: in the U-Nets' three innermost decoders, in training only.
         l1: weight λ of PAGAN's L1 loss.
         content: weight of UGAN's L1 loss, between its mixture and the clear image.

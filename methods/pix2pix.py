@@ -6,7 +6,7 @@ from torch import Tensor
 
 from datamodules.types import LayerBatch, LayerSpec
 from methods.base import MethodCard, SeparationMethod
-from methods.networks.patch_discriminator import Norm
+from methods.networks.norms import Norm
 from methods.networks.pix2pix import Pix2PixGAN
 
 
@@ -18,7 +18,7 @@ class Pix2Pix(SeparationMethod):
     Args:
         width: channels of the first convolution of both networks.
         depth: convolutions of the U-Net on its way down; sides are padded to multiples of 2^depth.
-        norm: ``batch``, ``instance`` or ``none``.
+        norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: in the three innermost decoders, in training only.
         l1: weight λ of the L1 loss.
         lr: learning rate of Adam, for both networks.

@@ -16,7 +16,12 @@ Kind = Literal["wasserstein", "least-squares", "cross-entropy"]
 
 
 def adversarial_losses(
-    discriminator: nn.Module, fake: Tensor, real: Tensor, condition: Tensor | None = None, kind: Kind = "wasserstein"
+    discriminator: nn.Module,
+    fake: Tensor,
+    real: Tensor,
+    condition: Tensor | None = None,
+    kind: Kind = "wasserstein",
+    replayed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """What the generator and what the discriminator should minimise.
 
@@ -31,6 +36,7 @@ def adversarial_losses(
         real: (B, C, H, W).
         condition: (B, C', H, W), shown to the discriminator beside the image.
         kind: ``wasserstein`` (the discriminator should be Lipschitz), ``least-squares``, ``cross-entropy``.
+        replayed: (B, C, H, W), older work of the generator that the discriminator learns from instead of ``fake``.
 
     Returns:
         (generator's, discriminator's), each ().
@@ -43,7 +49,8 @@ def adversarial_losses(
 
     fixed = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
     judged = functional_call(discriminator, fixed, (shown(fake),))
-    on_fake, on_real = discriminator(shown(fake.detach())), discriminator(shown(real))
+    forged = fake if replayed is None else replayed
+    on_fake, on_real = discriminator(shown(forged.detach())), discriminator(shown(real))
     if kind == "wasserstein":
         return -judged.mean(), on_fake.mean() - on_real.mean()
     if kind == "least-squares":
@@ -90,3 +97,24 @@ class CollapseGuard:
                     f"{float(value):.2g}), so its generator learns nothing; lower the learning rate or the width, "
                     "or use another norm."
                 )
+
+
+def gradient_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+    """½·E‖∇_x D(x)‖² at real images, of the mean that D gives each image; in float32.
+
+    It needs no random numbers: neither ranks nor an interruption change it.
+
+    Args:
+        discriminator: (B, C, H, W) -> (B, …).
+        real: (B, C, H, W).
+
+    Returns:
+        (), with a gradient for the discriminator alone.
+
+    Source: Mescheder et al., ICML 2018, Eq. 9 (R1).
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        image = real.detach().float().requires_grad_()
+        judged = discriminator(image).flatten(1).mean(1).sum()
+        (slope,) = torch.autograd.grad(judged, image, create_graph=True)
+    return (slope**2).sum((1, 2, 3)).mean() / 2

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from methods.networks.norms import Norm, normalisation
 from methods.networks.self_attention import SelfAttention
-
-Norm = Literal["batch", "instance", "none"]
-
-
-def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
-    """The layer that normalises so many channels, or none."""
-    if norm == "none":
-        return []
-    return [nn.BatchNorm2d(channels) if norm == "batch" else nn.InstanceNorm2d(channels, affine=True)]
 
 
 class PatchDiscriminator(nn.Sequential):
@@ -31,7 +22,7 @@ class PatchDiscriminator(nn.Sequential):
         spectral: divide each convolution's weight by its spectral norm, so that the network is Lipschitz; then there
             is no normalisation of activations, and no last bias, which a Wasserstein critic cannot learn.
             Otherwise ``norm`` after the second to fourth.
-        norm: ``batch``, ``instance`` or ``none``.
+        norm: ``batch``, ``instance``, ``group`` or ``none``.
         attention: self-attention after the fourth convolution.
 
     Source: Isola et al., CVPR 2017, Sec. 6.1.2; spectral normalisation: Miyato et al., ICLR 2018.

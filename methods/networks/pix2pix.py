@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from methods.losses.adversarial import adversarial_losses
-from methods.networks.patch_discriminator import Norm, PatchDiscriminator, normalisation
+from methods.networks.norms import Norm, normalisation
+from methods.networks.patch_discriminator import PatchDiscriminator
 from methods.networks.self_attention import SelfAttention
 
 ATTENTION_AFTER = 4
@@ -23,7 +24,7 @@ class Pix2PixUNet(nn.Module):
         outputs: channels.
         width: channels of the first convolution; they double three times.
         depth: convolutions on the way down.
-        norm: ``batch``, ``instance`` or ``none``; not after the first and the innermost convolution.
+        norm: ``batch``, ``instance``, ``group`` or ``none``; not after the first and the innermost convolution.
         dropout: probability in the three innermost decoders, in training.
         attention: self-attention after the fourth convolution.
 

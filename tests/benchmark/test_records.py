@@ -25,6 +25,7 @@ def record(method: str = "unet", seed: int = 0, psnr: float = 20.0, **changes: A
         config={}, training={"images_seen": 640, "seconds": 3.2, "peak_memory_mib": 1.0},
         cost={"parameters": 1234567, "flops": None, "latency_s": 0.0021, "latency_threads": 1, "peak_memory_mib": 5.0},
         provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"},
+        latent={},
         rows=[{"id": "0", **row}, {"id": "1", **row, "psnr": [psnr + 4, psnr + 6]}],
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
@@ -53,7 +54,7 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     [
         (lambda text: text[: len(text) // 2], "not whole"),
         (lambda text: "[]", "not whole"),
-        (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99, this version reads 1"),
+        (lambda text: text.replace('"schema": 2', '"schema": 99'), "schema 99, this version reads 2"),
         (lambda text: text.replace('"method"', '"mehtod"'), "fields mehtod, method"),
         (lambda text: text.replace('"ssim"', '"sism"', 1), "row of image 0 is not whole"),
     ],
@@ -80,6 +81,21 @@ def test_leaderboards_are_sorted_and_built_twice_the_same(tmp_path: Path) -> Non
     table = list(csv.DictReader(io.StringIO(first[1].decode())))
     assert [(line["method"], line["seed"]) for line in table] == [("unet", "0"), ("unet", "1"), ("nmf", "0")]
     assert float(table[0]["psnr"]) == 23
+
+
+def test_layers_in_an_order_have_their_own_columns_and_what_is_not_predicted_stays_empty() -> None:
+    spec = {**record().spec, "ordered": True, "scored": ["square", "circle"]}
+    alone = [{"id": "0", "assignment": [0], "psnr": [30.0], "ssim": [0.5], "lmse": [0.1], "mse": [0.01]}]
+    found = [record("unet", seed, 20 + seed, spec=spec) for seed in (0, 1)]
+    found.append(record("cyclegan", spec=spec, rows=alone))
+    text = leaderboard.markdown(found)
+    assert "| PSNR (dB) | square | circle | SSIM |" in text
+    assert "| 23.50 ± 0.71 | 22.50 | 24.50 |" in text
+    assert "| 30.00 | 30.00 | – |" in text
+    table = list(csv.DictReader(io.StringIO(leaderboard.results_csv(found))))
+    assert [line["psnr_by_layer"] for line in table] == ["30", "22 24", "23 25"]
+    unordered = leaderboard.markdown([record()])
+    assert "| PSNR (dB) | SSIM |" in unordered
 
 
 def test_find_reads_all_below(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def spec_of(layers: int, channels: int, scale: int, ordered: bool, pairing: str 
     names = [f"layer_{k}" for k in range(layers)]
     return LayerSpec(
         layers=names, scored=names, ordered=ordered, channels=channels, scale=scale,
-        mixing="sum", gain=1.0, pairing=pairing, protocol="rgb", citation="", licence="",
+        mixing="sum", gain=1.0, fusion="sum", gamma=1.0, pairing=pairing, protocol="rgb", citation="", licence="",
     )  # fmt: skip
 
 
@@ -35,8 +35,9 @@ def class_of(entry: catalogue.Entry) -> type[SeparationMethod]:
 
 
 def accepted(card: MethodCard) -> list[LayerSpec]:
+    pairing = "unpaired" if card.supervision == "unpaired" else "paired"
     specs = [
-        spec_of(layers, channels, scale, ordered, "unpaired" if card.supervision == "unpaired" else "paired")
+        spec_of(layers, channels, scale, ordered, pairing)
         for layers, channels, scale, ordered in ((2, 1, 2, False), (2, 3, 1, False), (3, 1, 1, True), (2, 3, 1, True))
     ]
     return [spec for spec in specs if card.accepts(spec) is None]
