@@ -182,7 +182,7 @@ def test_unpaired_intrinsic_images_share_no_object(objects: Path) -> None:
     assert layers == [test] * 2 == [{"cup2", "deer"}] * 2
     assert select == set(official[0::2])
     for wrong in ({"pairing": "paired"}, {"train_source": "dead_leaves"}, {"source": "dead_leaves"}):
-        with pytest.raises(UserError, match="needs --data.pairing=unpaired and mit_intrinsic as both sources"):
+        with pytest.raises(UserError, match="unpaired and mit_intrinsic as both sources"):
             Intrinsic(layers_of_test_scenes=True, **{**common, **wrong})
 
 
