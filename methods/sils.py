@@ -103,7 +103,8 @@ class SILS(SeparationMethod):
     def embed(self, batch: LayerBatch) -> Codes:
         """Of each layer's encoder the deepest features of mixtures and of its own layers, averaged to 4×4 places."""
         spaces: Codes = {}
-        for k, (name, generate) in enumerate(zip(self.hparams["spec"]["layers"], self._separators(), strict=True)):
+        names = spec["layers"] if (spec := self.hparams["spec"]) else ["layer_1", "layer_2"]
+        for k, (name, generate) in enumerate(zip(names, self._separators(), strict=True)):
             images = {"mixture": batch.mixture}
             if k < batch.layers.shape[1]:
                 images[name] = batch.layers[:, k]
@@ -136,7 +137,7 @@ class SILS(SeparationMethod):
                 terms["cycle_layers"] = given["layers"] * len(self.generators) * F.l1_loss(again, layers)
         return self.minimise(terms)
 
-    def _alone(self, real: Tensor, spec: LayerSpec) -> tuple[list[list[Tensor]], Tensor]:
+    def _alone(self, real: Tensor, spec: LayerSpec | None) -> tuple[list[list[Tensor]], Tensor]:
         """E_k(y_k) for each k, and the loss of layers that are taken for mixtures."""
         mixtures, truths = single_layers(real, spec)
         seen, loss = [], torch.zeros((), device=real.device)

@@ -120,14 +120,15 @@ def test_generators_and_discriminators_train_in_two_processes_and_in_half_precis
         scores[name] = record.mean("psnr")
         (checkpoint,) = (tmp_path / name / "cells").rglob("best.ckpt")
         weights[name] = torch.load(checkpoint, weights_only=True)["state_dict"]
-    assert scores["two"] == pytest.approx(scores["one"], abs=0.02)
+    assert scores["two"] == pytest.approx(scores["one"], abs=0.01)
     assert scores["half"] == pytest.approx(scores["one"], abs=0.3)
     for name, held in weights["one"].items():
         other = weights["two"][name]
         if name.endswith("_extra_state"):  # a pool of older work, of all processes in the order of their samples
             assert held["count"] == other["count"] == 24
             held, other = held["images"], other["images"]
-        assert torch.allclose(held.float(), other.float(), atol=0.02), name
+        # Adam makes full steps of gradients that are rounding errors: single weights may differ, not all.
+        assert float((held.float() - other.float()).abs().mean()) < 5e-4, name
 
 
 def cell(directory: Path, images: int) -> Path:
