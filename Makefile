@@ -34,6 +34,7 @@ speed: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.data
 	$(BIN)/python -m benchmark.speed.bits_net
 	$(BIN)/python -m benchmark.speed.dmgn
+	$(BIN)/python -m benchmark.speed.priors
 
 # One contact sheet for each data set, from what is embedded or generated.
 pictures: setup

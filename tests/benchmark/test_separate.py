@@ -227,3 +227,17 @@ def memory_per_pixel_of(method: Shares, image: Tensor) -> float:
     per_pixel = memory_per_pixel(method, limited)
     assert 6 * 4 < per_pixel < 100 * 4  # six values of four bytes a pixel come out
     return per_pixel
+
+
+@pytest.mark.parametrize(
+    ("method", "layers"),
+    [
+        ("DarkChannel", ["background", "haze"]),
+        ("ConvexReflectionSuppression", ["background"]),
+        ("RelativeSmoothness", ["background", "reflection"]),
+    ],
+)
+def test_a_prior_names_the_layers_of_any_picture(tmp_path: Path, method: str, layers: list[str]) -> None:
+    picture(tmp_path / "a.png")
+    run(tmp_path / "a.png", "--model", method, "--out", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"a-{name}.png" for name in [*layers, "sheet"]}
