@@ -204,11 +204,10 @@ def _method(method_class: type[SeparationMethod], options: Any, channels: int) -
         parser = _parser(method_class)
         blend = parser.instantiate_classes(options).mixing
         # A prior knows what its layers are, and has an order for them; others only that there are two.
-        names = list(getattr(method_class, "layer_names", ("layer_1", "layer_2")))
         spec = LayerSpec(
-            layers=names, scored=[], ordered=method_class.card.ordered_only, channels=channels, scale=1,
-            mixing=blend.name, gain=blend.gain(2), fusion=blend.fusion, gamma=blend.gamma, pairing="paired",
-            protocol="rgb", citation="", licence="",
+            layers=list(method_class.layer_names), scored=[], ordered=method_class.card.ordered_only,
+            channels=channels, scale=1, mixing=blend.name, gain=blend.gain(2), fusion=blend.fusion,
+            gamma=blend.gamma, pairing="paired", protocol="rgb", citation="", licence="",
         )  # fmt: skip
         method = method_class(**dict(options.get("model") or {}), spec=spec)
         reason = method.card.accepts(spec)

@@ -82,6 +82,7 @@ class SeparationMethod(LightningModule, ABC):
 
     Attributes:
         card: what the method is; of the class, unless an option changes what an object of it learns from.
+        layer_names: of the layers of a picture that comes without data.
         multiple: ``separate`` is only given mixtures whose sides are multiples of this; calling
             the method pads and crops, so callers may use any size.
         smallest: nor are they smaller than this.
@@ -97,6 +98,7 @@ class SeparationMethod(LightningModule, ABC):
     """
 
     card: MethodCard
+    layer_names: tuple[str, ...] = ("layer_1", "layer_2")
     multiple: int = 1
     smallest: int = 1
     scale: int = 1
