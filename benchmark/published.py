@@ -120,6 +120,15 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
+    def printed(self, row: Row) -> list[str]:
+        """A row's values with as many digits as the paper gives in each column; a dash where it has none."""
+        texts = []
+        for place, value in enumerate(row.values):
+            column = [f"{other.values[place]:.10g}" for other in self.rows if other.values[place] is not None]
+            digits = max((len(text.partition(".")[2]) for text in column), default=0)
+            texts.append("–" if value is None else f"{value:.{digits}f}")
+        return texts
+
 
 @cache
 def tables(folder: Path = FOLDER) -> dict[str, Table]:
@@ -249,7 +258,7 @@ def show(table: Table, found: list[Record], console: Console) -> None:
     for name in ("row", "", *(column.title for column in table.columns)):
         printed.add_column(name, justify="left" if name in ("row", "") else "right", overflow="fold")
     for row in table.rows:
-        printed.add_row(row.name, "published", *("–" if value is None else f"{value:.10g}" for value in row.values))
+        printed.add_row(row.name, "published", *table.printed(row))
         for label, cells in measured(table, row, found):
             printed.add_row("", *(Text(cell) for cell in (label, *cells)), style="cyan")
     wide = Console(file=console.file, width=max(console.width, 40 + 22 * len(table.columns)), highlight=False)

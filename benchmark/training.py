@@ -80,6 +80,12 @@ def evaluate(arguments: list[str]) -> None:
     if checkpoint is not None:
         _load(method, checkpoint)
     folder = Path(config["out"])
+    complete = resolved(cli)
+    names = [
+        catalogue.dataset(complete["data"]["class_path"]).folder,
+        catalogue.method(complete["model"]["class_path"]).folder,
+    ]
+    path = folder / "records" / names[0] / names[1] / f"seed{config['seed_everything']}.json"
     scored = score_images(
         method,
         data,
@@ -88,19 +94,19 @@ def evaluate(arguments: list[str]) -> None:
         accelerator=config["trainer"]["accelerator"],
         devices=1 if config["trainer"]["devices"] == "auto" else config["trainer"]["devices"],
         precision=config["trainer"]["precision"] or "32-true",
+        record=path,
     )
     if scored is None:
         return
     rows, costs, origin = scored
     weights = digests.of_file(checkpoint) if checkpoint else None
-    complete = resolved(cli)
     data_digest = digests.write_data_digest(folder / "data.json", data.files())
     module = type(method).__module__
     fit_hash = digests.of_value([complete, weights, digests.of_source("benchmark.fit", module)])
     record = records.Record(
         suite="evaluate",
-        dataset=catalogue.dataset(complete["data"]["class_path"]).folder,
-        method=catalogue.method(complete["model"]["class_path"]).folder,
+        dataset=names[0],
+        method=names[1],
         seed=int(config["seed_everything"]),
         title=method.card.title,
         variant="",
@@ -116,7 +122,6 @@ def evaluate(arguments: list[str]) -> None:
         provenance=origin,
         rows=rows,
     )
-    path = folder / "records" / record.dataset / record.method / f"seed{record.seed}.json"
     records.write(path, record)
     for metric in records.METRICS:
         print(f"{metric} {record.mean(metric):.4f}")
