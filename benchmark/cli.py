@@ -233,6 +233,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run ``unblend``; what a person can mend ends in one line on stderr and exit status 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     warnings.showwarning = _tell
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # so that `--model my_net.MyNet` finds my_net.py here
     try:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             print(HELP)

@@ -132,7 +132,7 @@ def provenance(line: Line, found: Sequence[Found]) -> dict[str, Any]:
                 "data": one.record.data_digest,
                 "weights": one.record.checkpoint_sha256,
                 "training": {key: value for key, value in one.record.training.items() if not isinstance(value, list)},
-                "log": _log(one),
+                "log": log_of(one),
             }
             for one in found
         ],
@@ -149,7 +149,8 @@ def log_paths(one: Found) -> list[Path]:
     return [one.suite_folder / "cells" / place / "log.txt", (one.suite_folder / "logs" / place).with_suffix(".txt")]
 
 
-def _log(one: Found) -> str:
+def log_of(one: Found) -> str:
+    """The end of a record's log; empty, if there is none."""
     for path in log_paths(one):
         if path.is_file():
             return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])

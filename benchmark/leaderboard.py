@@ -106,11 +106,11 @@ def write(folder: Path, records: Sequence[Record], *, latex: bool = False) -> No
 
 def show(records: Sequence[Record], console: Console) -> None:
     """Print the leaderboard; wrapped columns are unreadable, so lines may be longer than the terminal."""
-    wide = Console(file=console.file, width=max(console.width, 160))
+    wide = Console(file=console.file, width=max(console.width, 220))
     for dataset, lines_of_set in lines(records).items():
         table = Table(title=Text(dataset), title_justify="left")
         for name in tables.HEADER:
-            table.add_column(name, justify="left" if name in ("method", "variant") else "right")
+            table.add_column(name, justify="left" if name in ("method", "variant") else "right", no_wrap=True)
         for line in lines_of_set:
             table.add_row(*(Text(cell) for cell in tables.cells(line)))
         wide.print(table)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
-from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
+from typing import TYPE_CHECKING, Any
 
 from benchmark.files import write_json
+
+if TYPE_CHECKING:  # the page and `publish` ask for folders only
+    from torch import Tensor
 
 COUNT = 3
 """The first so many test images."""
@@ -67,6 +66,9 @@ class SampleWriter:
         write_json(self.where / f"{place}.json", note)
 
     def _picture(self, stem: str, image: Tensor) -> str:
+        from PIL import Image
+        from torchvision.transforms.functional import to_pil_image
+
         picture = to_pil_image(image.detach().float().clamp(0, 1).cpu())
         picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         small = picture.width * picture.height <= LOSSLESS

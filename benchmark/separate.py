@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from benchmark import catalogue, digests
+from benchmark import catalogue, checkpoints, digests
 from benchmark.inference import images_that_fit, separate_image
 from benchmark.score import image_seed
 from benchmark.show import paste, thumbnail
@@ -218,14 +218,16 @@ def _method(method_class: type[SeparationMethod], options: Any, channels: int) -
 
 
 def _trained(method_class: type[SeparationMethod], path: Path) -> SeparationMethod:
-    if not path.is_file():
-        raise UserError(f"no checkpoint {path}: `unblend fit` writes runs/fit/best.ckpt.")
+    held = checkpoints.read(path)
+    if "hyper_parameters" not in held:
+        raise UserError(
+            f"checkpoint {path}: it has weights, but not the options they belong to; give one that fit wrote."
+        )
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
         known = {name: value for name, value in held["hyper_parameters"].items() if not name.startswith("_")}
         method = method_class(**known)
         method.load_state_dict(held["state_dict"])
-    except Exception as error:
+    except (RuntimeError, TypeError, UserError) as error:
         what = " ".join(str(error).split())[:300]
         raise UserError(f"checkpoint {path} does not fit {method_class.__name__}: {what}.") from error
     return method

@@ -9,12 +9,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.cli import LightningArgumentParser
 
 import datamodules
 import methods
-from benchmark import catalogue, digests, records
+from benchmark import catalogue, checkpoints, digests, records
 from benchmark.errors import UserError
 from benchmark.fit import resolved
 from benchmark.lightning_cli import UnblendCLI
@@ -43,7 +42,18 @@ def main(arguments: list[str]) -> None:
     if arguments[0] == "evaluate":
         evaluate(arguments[1:])
     else:
-        UnblendCLI(args=arguments)
+        UnblendCLI(args=_weights_only(arguments))
+
+
+def _weights_only(arguments: list[str]) -> list[str]:
+    """The arguments, with ``--ckpt_path`` looked at before Lightning loads it, and Lightning told to load weights only."""
+    if set(arguments) & {"-h", "--help", "--print_config"}:
+        return arguments
+    for place, argument in enumerate(arguments):
+        option, given, value = argument.partition("=")
+        if option == "--ckpt_path" and (given or place + 1 < len(arguments)):
+            checkpoints.read(Path(value if given else arguments[place + 1]))
+    return [*arguments, "--weights_only=true"]
 
 
 def full_names(arguments: list[str]) -> list[str]:
@@ -129,11 +139,10 @@ def evaluate(arguments: list[str]) -> None:
 
 
 def _load(method: Any, checkpoint: Path) -> None:
+    weights = checkpoints.read(checkpoint)["state_dict"]
     try:
-        method.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except FileNotFoundError as error:
-        raise UserError(f"no checkpoint {checkpoint}: `unblend fit` writes runs/fit/best.ckpt.") from error
-    except Exception as error:
+        method.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
         what = " ".join(str(error).split())[:300]
         raise UserError(
             f"checkpoint {checkpoint} does not fit {type(method).__name__}: {what}; "
@@ -146,8 +155,8 @@ def _training(checkpoint: Path | None) -> dict[str, Any]:
     training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
     training["select_psnr"] = None
     if checkpoint is not None:
-        held = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        training["optimizer_steps"] = held["global_step"]
+        held = checkpoints.read(checkpoint)
+        training["optimizer_steps"] = held.get("global_step", 0)
         for value in held.values():
             if isinstance(value, dict) and "images_seen" in value:
                 training["images_seen"] = value["images_seen"]
