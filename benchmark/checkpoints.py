@@ -32,8 +32,8 @@ def read(path: Path) -> dict[str, Any]:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"checkpoint {path} is refused: it holds Python objects, or is no checkpoint at all, and loading such a file "
-            "could run any code. Save the weights alone: "
+            f"checkpoint {path} is refused: it holds Python objects, or is no checkpoint at all, and loading such "
+            "a file could run any code. Save the weights alone: "
             "torch.save({'state_dict': method.state_dict()}, FILE), or as .safetensors."
         ) from error
     except (RuntimeError, EOFError, OSError, SafetensorError, KeyError, ValueError) as error:

@@ -72,7 +72,7 @@ def problems(record: Record) -> Iterator[str]:
         yield f"unknown protocol {record.protocol!r}: there are {', '.join(PROTOCOLS)}"
     yield from _types(record)
     yield from _rows(record)
-    if not _finite([record.training, record.cost, record.spec, record.provenance]):
+    if not _finite([record.training, record.cost, record.spec, record.provenance, record.latent]):
         yield "it has numbers that are not finite"
 
 
@@ -89,7 +89,7 @@ def _types(record: Record) -> Iterator[str]:
     for name in texts:
         if not isinstance(getattr(record, name), str):
             yield f"{name} is no text"
-    for name in ("spec", "config", "training", "cost", "provenance"):
+    for name in ("spec", "config", "training", "cost", "provenance", "latent"):
         if not isinstance(getattr(record, name), dict):
             yield f"{name} is no mapping"
             return

@@ -129,7 +129,8 @@ def standing(method: str, folder: Path, console: Console) -> None:
         word = "" if p >= 0.05 else "better" if result.difference > 0 else "worse"
         table.add_row(
             Text(line.dataset), Text(name_of(record)), str(result.images), f"{result.difference:+.2f}",
-            f"{result.low:+.2f} … {result.high:+.2f}", f"{p:.2g}", f"{100 * result.wins:.0f} %", word or "no difference",
+            f"{result.low:+.2f} … {result.high:+.2f}", f"{p:.2g}", f"{100 * result.wins:.0f} %",
+            word or "no difference",
         )  # fmt: skip
     Console(file=console.file, width=max(console.width, 120), highlight=False).print(table)
     seeds = {len(group) for group in groups[method].values()}

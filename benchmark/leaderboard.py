@@ -17,7 +17,7 @@ from benchmark.catalogue import ROOT
 from benchmark.errors import UserError
 from benchmark.files import write_text
 from benchmark.records import Record
-from benchmark.statistics import AVERAGE, Line
+from benchmark.statistics import Line
 from benchmark.statistics import table as statistics_of
 
 COMMITTED = ROOT / "leaderboards"
@@ -108,14 +108,15 @@ def show(records: Sequence[Record], console: Console) -> None:
     """Print the leaderboard; wrapped columns are unreadable, so lines may be longer than the terminal."""
     wide = Console(file=console.file, width=max(console.width, 220))
     for dataset, lines_of_set in lines(records).items():
+        layers = tables.scored_layers(lines_of_set)
+        layers = layers if len(layers) > 1 and lines_of_set[0].first.spec["ordered"] else []
         table = Table(title=Text(dataset), title_justify="left")
-        for name in tables.HEADER:
-            table.add_column(name, justify="left" if name in ("method", "variant") else "right", no_wrap=True)
+        for name in (*tables.HEADER, *(f"{layer} (dB)" for layer in layers)):
+            table.add_column(Text(name), justify="left" if name in ("method", "variant") else "right", no_wrap=True)
         for line in lines_of_set:
-            table.add_row(*(Text(cell) for cell in tables.cells(line)))
+            alone = [tables.text(line.score(layer, "psnr"), "psnr") for layer in layers]
+            table.add_row(*(Text(cell) for cell in (*tables.cells(line), *alone)))
         wide.print(table)
-        if any(line.score(AVERAGE, "psnr") is None for line in lines_of_set):
-            wide.print("a row without scores gives some of the layers only: README.md has them layer by layer")
 
 
 def main(arguments: list[str]) -> None:

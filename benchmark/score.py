@@ -13,7 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
-from benchmark import cost, digests, metrics, provenance, records, samples
+from benchmark import cost, digests, latent, metrics, provenance, records, samples
 from benchmark.files import read_json, write_json
 from benchmark.fit import arguments
 from benchmark.lightning_cli import UnblendCLI
@@ -240,6 +240,7 @@ def score(directory: Path) -> None:
             training=fitted["training"],
             cost=costs,
             provenance=origin,
+            latent=latent.report(method, data, directory / "latent.png"),
             rows=rows,
         ),
     )

@@ -13,7 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import datamodules
 import methods
-from benchmark import catalogue, checkpoints, digests, records
+from benchmark import catalogue, checkpoints, digests, latent, records
 from benchmark.errors import UserError
 from benchmark.fit import resolved
 from benchmark.lightning_cli import UnblendCLI
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _weights_only(arguments: list[str]) -> list[str]:
-    """The arguments, with ``--ckpt_path`` looked at before Lightning loads it, and Lightning told to load weights only."""
+    """The arguments, with ``--ckpt_path`` looked at before Lightning loads it, which is told to take weights only."""
     if set(arguments) & {"-h", "--help", "--print_config"}:
         return arguments
     for place, argument in enumerate(arguments):
@@ -130,6 +130,7 @@ def evaluate(arguments: list[str]) -> None:
         training=_training(checkpoint),
         cost=costs,
         provenance=origin,
+        latent=latent.report(method, data, folder / "latent.png"),
         rows=rows,
     )
     records.write(path, record)
@@ -153,7 +154,7 @@ def _load(method: Any, checkpoint: Path) -> None:
 def _training(checkpoint: Path | None) -> dict[str, Any]:
     """What a checkpoint says of its training; the time it took is not in it."""
     training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
-    training["select_psnr"] = None
+    training |= {"select_psnr": None, "curve": []}
     if checkpoint is not None:
         held = checkpoints.read(checkpoint)
         training["optimizer_steps"] = held.get("global_step", 0)

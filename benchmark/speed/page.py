@@ -36,6 +36,7 @@ def record(method: int, dataset: int, seed: int) -> records.Record:
               "latency_threads": 1, "peak_memory_mib": 50.0},
         provenance={"commit": "0" * 40, "processor": "generated", "device": "cpu", "time": "2026",
                     "versions": {"torch": "2.15.0", "lightning": "2.6.6"}},
+        latent={},
         rows=[{"id": f"{i:06}", "assignment": [0, 1], "psnr": list(map(float, row)), "ssim": [0.5, 0.5],
                "lmse": [0.1, 0.1], "mse": [0.01, 0.01]} for i, row in enumerate(psnr)],
     )  # fmt: skip

@@ -24,7 +24,8 @@ def test_a_new_method_is_written_tested_and_joins_a_suite(unblend: Any, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {"my_net.py", "test_my_net.py"}
     tested = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_net.py"],
-        cwd=tmp_path, env={**os.environ, **environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env={**os.environ, **environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     assert tested.returncode == 0, tested.stdout
     (tmp_path / "tiny.yaml").write_text(

@@ -41,7 +41,7 @@ def record(method: str, seed: int = 0, layers: int = 2, images: int = 12, **chan
               "latency_s": float(generator.uniform(1e-4, 1)), "latency_threads": 1, "peak_memory_mib": 5.0},
         provenance={"commit": "abc", "processor": "some CPU", "device": "cpu", "time": "2026",
                     "versions": {"torch": "2"}},
-        rows=rows,
+        latent={}, rows=rows,
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
 

@@ -109,7 +109,7 @@ def record(psnr: float = 22.0, layers: int = 1, **options: Any) -> Record:
             "model": {"class_path": "methods.dmgn.DMGN", "init_args": options},
             "data": {"class_path": "datamodules.reflection.Reflection", "init_args": {"source": "real20"}},
         },
-        training={}, cost={"parameters": 3}, provenance={}, rows=[{"id": "0", **row}, {"id": "1", **row}],
+        training={}, cost={"parameters": 3}, provenance={}, latent={}, rows=[{"id": "0", **row}, {"id": "1", **row}],
     )  # fmt: skip
 
 

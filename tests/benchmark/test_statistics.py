@@ -25,7 +25,7 @@ def record(method: str = "unet", seed: int = 0, scores: Any = ((20.0, 22.0), (24
         spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": True, "mixing": "sum", "citation": "C"},
         config={}, training={"images_seen": 640, "seconds": 3.2, "peak_memory_mib": 1.0},
         cost={"parameters": 12, "flops": None, "latency_s": 0.002, "latency_threads": 1, "peak_memory_mib": 5.0},
-        provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"}, rows=rows,
+        provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"}, latent={}, rows=rows,
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
 

@@ -28,7 +28,7 @@ def record(method: str = "unet", psnr: float = 20.0, layers: int = 2, **changes:
         config={}, training={"images_seen": 640, "seconds": 3.2, "peak_memory_mib": 1.0},
         cost={"parameters": 12, "flops": 5e9, "latency_s": 0.002, "latency_threads": 1, "peak_memory_mib": 5.0},
         provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"},
-        rows=[{"id": "0", **row(psnr)}, {"id": "1", **row(psnr + 4)}],
+        latent={}, rows=[{"id": "0", **row(psnr)}, {"id": "1", **row(psnr + 4)}],
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
 
