@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from benchmark import catalogue, digests
+from benchmark import catalogue, checkpoints, digests
 from benchmark.inference import images_that_fit, separate_image
 from benchmark.score import image_seed
 from benchmark.show import paste, thumbnail
@@ -227,23 +227,35 @@ def trained(path: Path, method_class: type[SeparationMethod] | None = None) -> S
         method_class: of the method; default what the checkpoint names.
 
     Raises:
-        UserError: no checkpoint, or one of another method.
+        UserError: no checkpoint, one of another method, or one that holds Python objects.
     """
-    if not path.is_file():
-        raise UserError(f"no checkpoint {path}: `unblend fit` writes runs/fit/best.ckpt.")
+    held = checkpoints.read(path)
+    if "hyper_parameters" not in held:
+        raise UserError(
+            f"checkpoint {path}: it has weights, but not the options they belong to; give one that fit wrote."
+        )
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
         if method_class is None:
-            module, _, name = held["hyper_parameters"]["_class_path"].rpartition(".")
-            method_class = getattr(importlib.import_module(module), name)
+            method_class = _named(path, held["hyper_parameters"].get("_class_path"))
         known = {name: value for name, value in held["hyper_parameters"].items() if not name.startswith("_")}
         method = method_class(**known)
         method.load_state_dict(held["state_dict"])
-    except Exception as error:
+    except (RuntimeError, TypeError, UserError) as error:
         what = " ".join(str(error).split())[:300]
         name = "any method" if method_class is None else method_class.__name__
         raise UserError(f"checkpoint {path} does not fit {name}: {what}.") from error
     return method
+
+
+def _named(path: Path, class_path: object) -> type[SeparationMethod]:
+    """The method that a checkpoint names; a stranger's may name any class, so only methods are taken."""
+    module, _, name = str(class_path).rpartition(".")
+    found = getattr(importlib.import_module(module), name, None) if module.partition(".")[0] == "methods" else None
+    if not isinstance(found, type) or not issubclass(found, SeparationMethod):
+        raise UserError(
+            f"checkpoint {path}: it names {class_path!r}, which is no method of this project; give --model."
+        )
+    return found
 
 
 def _apart(argument: str) -> list[str]:

@@ -83,21 +83,6 @@ def test_leaderboards_are_sorted_and_built_twice_the_same(tmp_path: Path) -> Non
     assert float(table[0]["psnr"]) == 23
 
 
-def test_layers_in_an_order_have_their_own_columns_and_what_is_not_predicted_stays_empty() -> None:
-    spec = {**record().spec, "ordered": True, "scored": ["square", "circle"]}
-    alone = [{"id": "0", "assignment": [0], "psnr": [30.0], "ssim": [0.5], "lmse": [0.1], "mse": [0.01]}]
-    found = [record("unet", seed, 20 + seed, spec=spec) for seed in (0, 1)]
-    found.append(record("cyclegan", spec=spec, rows=alone))
-    text = leaderboard.markdown(found)
-    assert "| PSNR (dB) | square | circle | SSIM |" in text
-    assert "| 23.50 ± 0.71 | 22.50 | 24.50 |" in text
-    assert "| 30.00 | 30.00 | – |" in text
-    table = list(csv.DictReader(io.StringIO(leaderboard.results_csv(found))))
-    assert [line["psnr_by_layer"] for line in table] == ["30", "22 24", "23 25"]
-    unordered = leaderboard.markdown([record()])
-    assert "| PSNR (dB) | SSIM |" in unordered
-
-
 def test_find_reads_all_below(tmp_path: Path) -> None:
     for made in (record("unet", 1), record("nmf"), record("unet", 0)):
         records.write(tmp_path / made.dataset / made.method / f"seed{made.seed}.json", made)
