@@ -40,6 +40,7 @@ from benchmark.suite import load
         ("verify rain100", "unknown data set 'rain100': did you mean rain100"),
         ("verify --root nowhere", "no real data set in nowhere: set UNBLEND_DATA"),
         ("fit --model UNet --data Rain --data.pairing unpaired", "U-Net learns from paired data"),
+        ("fit --model SILS --data Shapes", "SILS learns from unpaired data, these are paired: set --data.pairing="),
         ("fit --model UNet --data Rain --data.size 3", "size 3, evaluation_images 24"),
         ("fit --model DMGN --data Rain --model.features nowhere.pth", "no weights nowhere.pth: give timm, random"),
         ("evaluate --model UNet --data Digits", "U-Net is trained: give --checkpoint"),
