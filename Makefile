@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUITE ?= quick
 READY := $(VENV)/.ready
 
-.PHONY: setup bench test lint regression leaderboard docs speed pictures clean
+.PHONY: setup bench bench-slurm test lint regression leaderboard docs speed pictures clean
 
 setup: $(READY)
 
@@ -17,6 +17,10 @@ $(READY): pyproject.toml constraints.txt
 
 bench: setup
 	$(BIN)/unblend bench $(SUITE) $(ARGS)
+
+# On a cluster; more with ARGS="--slurm.gpus_per_node=1 --slurm.time=600": see docs/scaling.md
+bench-slurm: setup
+	$(BIN)/unblend bench $(SUITE) --slurm.partition=$(PARTITION) $(ARGS)
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q $(ARGS)
@@ -46,6 +50,8 @@ speed: setup
 	$(BIN)/python -m benchmark.speed.dmgn
 	$(BIN)/python -m benchmark.speed.priors
 	$(BIN)/python -m benchmark.speed.page
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.sweep
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.lightning
 
 # One contact sheet for each data set, from what is embedded or generated.
 pictures: setup

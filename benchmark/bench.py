@@ -1,10 +1,10 @@
-"""Run a suite: what is finished is reused, what fails does not stop the rest."""
+"""Run a suite: what is finished is reused, what fails does not stop the rest, what others run is waited for."""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,226 +14,207 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from benchmark import leaderboard, records
-from benchmark.digests import read_data_digest
-from benchmark.errors import UserError
-from benchmark.executors import LocalExecutor
-from benchmark.files import read_json, write_json
-from benchmark.suite import Cell, load
+from benchmark.attempt import GRACE, Ended, show_log
+from benchmark.claims import Watch
+from benchmark.errors import UserError, disk_error
+from benchmark.executors import Executor
+from benchmark.places import Place, State, places
 
 LOG_LINES = 12
+LOOK_EVERY = 1.0
+"""Seconds from one look at what other runners do to the next; longer where they have very many cells."""
+
+SHOWN = 40
+"""Cells in the table on the terminal, at most."""
 
 
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A cell's folders in a run: ``cells/…`` for what it needs, ``records/…`` for its result.
-
-    Attributes:
-        cell: the cell.
-        run: folder of the suite's run.
-        fit_hash: of the cell, as its source files are now.
-    """
-
-    cell: Cell
-    run: Path
-    fit_hash: str
-
-    @property
-    def directory(self) -> Path:
-        """Checkpoint, log, progress, and how each half ended."""
-        return self.run / "cells" / self.cell.path
-
-    @property
-    def record(self) -> Path:
-        """The result."""
-        return (self.run / "records" / self.cell.path).with_suffix(".json")
-
-    def fitted(self) -> dict[str, Any] | None:
-        """How training ended, if it did, with today's sources, configuration and data."""
-        outcome = read_json(self.directory / "fit.json")
-        if outcome is None or outcome["fit_hash"] != self.fit_hash:
-            return None
-        if outcome["status"] == "skipped":
-            return dict(outcome)
-        if outcome["checkpoint"] and not (self.directory / outcome["checkpoint"]).is_file():
-            return None
-        return dict(outcome) if read_data_digest(self.directory / "data.json") else None
-
-    def score_hash(self) -> str | None:
-        """What a record of this cell must have; None where the data are not known yet."""
-        digest = read_data_digest(self.directory / "data.json")
-        return self.cell.score_hash(digest) if digest else None
-
-    def state(self) -> tuple[str, str]:
-        """One of finished, skipped, failed, running, stale, queued; and a word on it."""
-        outcome = self.fitted()
-        if outcome and outcome["status"] == "skipped":
-            return "skipped", outcome["skipped"]
-        if outcome and self.record.is_file():
-            record = records.read(self.record)
-            if record.score_hash == self.score_hash():
-                return "finished", f"{record.mean('psnr'):.2f} dB"
-        failure = read_json(self.directory / "failure.json")
-        if failure and failure["fit_hash"] == self.fit_hash:
-            return "failed", f"{failure['half']}: {failure['error']}"
-        if self.record.is_file():
-            return "stale", f"{'scoring' if outcome else 'method, data or training'} code changed since"
-        progress = self.progress()
-        return (
-            ("running", f"{progress['half']} {progress['done']} of {progress['total']}") if progress else ("queued", "")
-        )
-
-    def progress(self) -> dict[str, Any] | None:
-        """How far the running half is; None where nothing was written for a minute."""
-        newest: tuple[float, Path] | None = None
-        for path in (self.directory / "progress.json", self.directory / "scoring" / "progress.json"):
-            if path.is_file() and (newest is None or path.stat().st_mtime > newest[0]):
-                newest = path.stat().st_mtime, path
-        return read_json(newest[1]) if newest and time.time() - newest[0] < 60 else None
-
-    def forget_progress(self) -> None:
-        """Remove what an earlier run reported."""
-        for name in ("progress.json", "scoring/progress.json", "failure.json"):
-            (self.directory / name).unlink(missing_ok=True)
-
-
-def places(suite: str, runs: Path) -> list[Place]:
-    """The cells of a suite and where they stand."""
-    return [Place(cell, runs / cell.suite, cell.fit_hash()) for cell in load(suite)]
-
-
-def bench(suite: str, runs: Path, executor: LocalExecutor, execution: dict[str, Any]) -> bool:
+def bench(suite: str, runs: Path, executor: Executor, execution: dict[str, Any], *, failed_only: bool = False) -> bool:
     """Run every cell of a suite that has no valid record, then write the leaderboard.
+
+    Of cells that failed before, those are run again whose user could mend the reason; ``retry`` runs all.
 
     Args:
         suite: name or path.
         runs: folder of all runs.
         executor: where cells run.
-        execution: ``accelerator``, ``devices``, ``num_workers``, ``root``: what no result depends on.
+        execution: ``accelerator``, ``num_workers``, ``root``, …: what no result depends on.
+        failed_only: run again what failed, whatever the reason, and nothing else.
 
     Returns:
         Whether no cell failed.
 
     Raises:
-        UserError: the suite is not valid.
+        UserError: the suite is not valid, the run was interrupted, or the disk takes no more.
     """
     console = Console()
+    try:
+        return _bench(suite, runs, executor, execution, failed_only, console)
+    except OSError as error:
+        raise disk_error(error, runs) or error from None
+
+
+def _bench(
+    suite: str, runs: Path, executor: Executor, execution: dict[str, Any], failed_only: bool, console: Console
+) -> bool:
     cells = places(suite, runs)
-    states = {place: _valid_state(place) for place in cells}
-    todo = [place for place in cells if states[place][0] not in ("finished", "skipped")]
+    sweep = Sweep(cells, executor, execution, console)
+    failed = [place for place in cells if sweep.states[place].name == "failed"]
+    again = [place for place in failed if failed_only or sweep.states[place].mendable]
+    left = [] if failed_only else [place for place in cells if not sweep.states[place].done and place not in failed]
+    todo = [place for place in cells if place in {*again, *left}]
     console.print(
-        f"{suite}: {len(cells)} cells, {len(cells) - len(todo)} reused, {len(todo)} to run, {executor.jobs} at a time"
+        f"{suite}: {len(cells)} cells, {sum(state.done for state in sweep.states.values())} reused, "
+        f"{len(todo)} to run, {executor.width}",
+        soft_wrap=True,
     )
+    for place in again:
+        place.forget_failure()
     if todo:
-        _run(todo, executor, execution, states, console)
-    failed = [place for place in cells if states[place][0] == "failed"]
-    for place in cells:
-        if states[place][0] == "skipped":
-            console.print(
-                f"skipped {place.cell.name}: {states[place][1]}", highlight=False, markup=False, soft_wrap=True
-            )
-    for place in failed:
-        console.print(f"failed  {place.cell.name}: {states[place][1]}", highlight=False, markup=False, soft_wrap=True)
-        _show_log(place, console)
-    folder = runs / cells[0].cell.suite
-    valid = [records.read(place.record) for place in cells if states[place][0] == "finished"]
+        sweep.run(todo)
+    good = _report(cells, sweep.states, runs / cells[0].cell.suite, console)
+    if len(failed) > len(again):
+        console.print(
+            f"{len(failed) - len(again)} failed before: `unblend retry {suite}` runs them again", soft_wrap=True
+        )
+    return good
+
+
+def _report(cells: list[Place], states: dict[Place, State], folder: Path, console: Console) -> bool:
+    for name in ("skipped", "failed", "queued", "running", "interrupted"):
+        for place in cells:
+            if states[place].name == name:
+                line = f"{name:7} {place.cell.name}: {states[place].word}"
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                if name == "failed":
+                    for line in show_log(place, LOG_LINES):
+                        console.print(f"  {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
+                    log = f"  log: {place.directory / 'log.txt'}"
+                    console.print(log, highlight=False, markup=False, soft_wrap=True)
+    valid = [records.read(place.record) for place in cells if states[place].name == "finished"]
     if valid:
         leaderboard.write(folder, valid)
         leaderboard.show(valid, console)
         console.print(f"records and leaderboard: {folder}", highlight=False)
-    return not failed
+    return all(state.done for state in states.values())
 
 
-def _show_log(place: Place, console: Console) -> None:
-    """The end of a failed cell's log, unless its one line says all that a person needs."""
-    failure, log = read_json(place.directory / "failure.json"), place.directory / "log.txt"
-    if log.is_file() and not (failure and failure["mendable"]):
-        for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
-            console.print(f"  {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"  log: {log}", highlight=False, markup=False, soft_wrap=True)
+class Sweep:
+    """One runner's way through a suite, beside any others.
+
+    Attributes:
+        states: where each cell stands, as far as this runner knows.
+    """
+
+    def __init__(self, cells: list[Place], executor: Executor, execution: dict[str, Any], console: Console) -> None:
+        self.executor, self.execution, self.console = executor, execution, console
+        self.states = {place: place.state() for place in cells}
+        self._elsewhere: dict[Place, Watch] = {}
+        self._began: dict[Place, float] = {}
+        self._next_look = 0.0
+
+    def run(self, todo: list[Place]) -> None:
+        """Run cells until each of them is finished, skipped or failed, here or elsewhere.
+
+        Raises:
+            UserError: interrupted, or the disk takes no more.
+        """
+        before = _stop_on_signals()
+        waiting = set(todo)
+        for place in todo:
+            self.states[place] = State("queued")
+            self._began[place] = time.monotonic()
+        try:
+            self.executor.submit(todo, self.execution)
+            with Live(console=self.console, auto_refresh=False, transient=True) as live:
+                while waiting:
+                    for place, ended in self.executor.ended(0.25):
+                        if ended is Ended.ELSEWHERE:
+                            self._elsewhere[place] = Watch(place.directory)
+                        if self._settled(place, ended):
+                            waiting.discard(place)
+                    for place in self._look():
+                        waiting.discard(place)
+                    if self.console.is_terminal:
+                        live.update(self._table(todo), refresh=True)
+        except KeyboardInterrupt:
+            raise UserError(
+                "interrupted: run the same command again, it goes on with what is not finished."
+                + self.executor.farewell
+            ) from None
+        finally:
+            # No second signal cuts short what the first one set going.
+            for number in before:
+                signal.signal(number, signal.SIG_IGN)
+            self.executor.stop(GRACE + 5)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _settled(self, place: Place, ended: Ended) -> bool:
+        """Take note of an attempt's end; whether there is no more to come of this cell."""
+        state = place.state()
+        if ended is Ended.DONE and not state.done and state.name != "failed":
+            state = State("failed", f"its attempt ended, but it is {state.name} ({state.word}): run the suite again")
+        if ended is Ended.LOST and not state.done and state.name != "failed":
+            state = State("failed", f"its job ended before it did ({state.name}): run the same command again")
+        self.states[place] = state
+        if not (state.done or state.name == "failed"):
+            return False
+        self._elsewhere.pop(place, None)
+        if not self.console.is_terminal:
+            seconds = time.monotonic() - self._began[place]
+            word = f"{state.name} {place.cell.name} ({seconds:.0f} s) {state.word}"
+            self.console.print(word, highlight=False, markup=False, soft_wrap=True)
+        return True
+
+    def _look(self) -> list[Place]:
+        """What has become of cells that other runners had; those that they left are queued here."""
+        if not self._elsewhere or time.monotonic() < self._next_look:
+            return []
+        settled, left = [], []
+        for place, watch in list(self._elsewhere.items()):
+            if watch.next() is None:
+                continue
+            if self._settled(place, Ended.ELSEWHERE):
+                settled.append(place)
+            else:
+                left.append(place)
+                del self._elsewhere[place]
+        self.executor.submit(left, self.execution)
+        self._next_look = time.monotonic() + max(LOOK_EVERY, 0.005 * len(self._elsewhere))
+        return settled
+
+    def _table(self, todo: list[Place]) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for column in ("dataset", "method", "seed", "state", "images", "select", ""):
+            table.add_column(column, no_wrap=True)
+        active = [place for place in todo if (place.directory / "cell.json").is_file()]
+        for place in [place for place in active if not self.states[place].done][:SHOWN]:
+            state = self.states[place]
+            progress = place.progress() if state.name != "failed" else None
+            bar = ProgressBar(progress["total"], progress["done"], width=20) if progress else state.word[:60]
+            quality = (progress or {}).get("select/psnr") or (progress or {}).get("remix")
+            select = f"{quality:.2f} dB" if quality else ""
+            amount = f"{progress['done']}/{progress['total']}" if progress else ""
+            half = progress["half"] if progress else state.name
+            table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), half, amount, select, bar)
+        ended = sum(self.states[place].done or self.states[place].name == "failed" for place in todo)
+        table.caption = f"{ended} of {len(todo)} ended"
+        return table
 
 
-def _valid_state(place: Place) -> tuple[str, str]:
-    try:
-        return place.state()
-    except UserError as error:  # a record that is not whole is no record
-        return "queued", str(error)
+def _stop_on_signals() -> dict[int, Any]:
+    """Let SIGTERM, SIGHUP and SIGUSR1 stop the work in good order, as Ctrl-C does; the handlers before."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
 
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
 
-def _run(
-    todo: list[Place],
-    executor: LocalExecutor,
-    execution: dict[str, Any],
-    states: dict[Place, tuple[str, str]],
-    console: Console,
-) -> None:
-    def run_cell(place: Place, run_half: Any) -> None:
-        states[place] = "running", ""
-        started = time.monotonic()
-        place.forget_progress()
-        job = {
-            "suite": place.cell.suite,
-            "dataset": place.cell.dataset,
-            "method": place.cell.method,
-            "seed": place.cell.seed,
-            "variant": place.cell.variant,
-            "config": place.cell.config,
-            "fit_hash": place.fit_hash,
-            "score_hash": None,
-            "record": str(place.record.absolute()),
-            "execution": {**execution, "threads": executor.threads},
-        }
-        write_json(place.directory / "cell.json", job)
-        (place.directory / "log.txt").unlink(missing_ok=True)
-        done = place.fitted() is not None or run_half("fit", place.directory)
-        if executor.stopping:
-            return
-        outcome = place.fitted() if done else None
-        if outcome and outcome["status"] != "skipped":
-            write_json(place.directory / "cell.json", {**job, "score_hash": place.score_hash()})
-            run_half("score", place.directory)
-        states[place] = _valid_state(place)
-        if place.cell.fit_hash(fresh=True) != place.fit_hash:
-            # Each half imported the method anew: what they found is nobody's result.
-            for result in (place.directory / "fit.json", place.record):
-                result.unlink(missing_ok=True)
-            states[place] = "failed", "its source files changed while it ran: run the suite again"
-        if states[place][0] not in ("finished", "skipped", "failed"):
-            states[place] = "failed", "its process ended without a word; out of memory, or killed"
-        if not console.is_terminal:
-            word = f"{states[place][0]} {place.cell.name} ({time.monotonic() - started:.0f} s) {states[place][1]}"
-            console.print(word, highlight=False, markup=False, soft_wrap=True)
-
-    futures: dict[Place, Future[None]] = {}
-    for place in todo:
-        states[place] = "queued", ""
-        futures[place] = executor.submit(lambda run_half, place=place: run_cell(place, run_half))  # type: ignore[misc]
-    try:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            while not all(future.done() for future in futures.values()):
-                if console.is_terminal:
-                    live.update(_table(todo, states), refresh=True)
-                time.sleep(0.25)
-    except KeyboardInterrupt:
-        executor.stop()
-        raise UserError("interrupted: run the same command again, it goes on with what is not finished.") from None
-    for future in futures.values():
-        future.result()
-
-
-def _table(todo: list[Place], states: dict[Place, tuple[str, str]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("dataset", "method", "seed", "state", "images", "select", ""):
-        table.add_column(column, no_wrap=True)
-    for place in todo:
-        state, word = states[place]
-        progress = place.progress() if state == "running" else None
-        bar = ProgressBar(progress["total"], progress["done"], width=20) if progress else word[:60]
-        quality = (progress or {}).get("select/psnr") or (progress or {}).get("remix")
-        select = f"{quality:.2f} dB" if quality else ""
-        amount = f"{progress['done']}/{progress['total']}" if progress else ""
-        half = progress["half"] if progress else state
-        table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), half, amount, select, bar)
-    return table
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {int(number): signal.getsignal(number) for number in numbers}
+    for number in numbers[1:]:
+        signal.signal(number, stop)
+    return before
 
 
 def status(suite: str, runs: Path) -> Table:
@@ -241,7 +222,11 @@ def status(suite: str, runs: Path) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("dataset", "method", "seed", "state", ""):
         table.add_column(column, overflow="fold")
+    counts: dict[str, int] = {}
     for place in places(suite, runs):
-        state, word = _valid_state(place)
-        table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), state, word)
+        state = place.state()
+        counts[state.name] = counts.get(state.name, 0) + 1
+        word = state.word.splitlines()[0] if state.word else ""
+        table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), state.name, word)
+    table.caption = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     return table

@@ -1,73 +1,154 @@
 """One half of one cell, in a process of its own: ``python -m benchmark.cell fit|score FOLDER``.
 
-Its output goes to ``log.txt`` in the folder; a failure leaves ``failure.json`` and exit status 1.
+Its output goes to ``log.txt`` in the folder. How it ended is its exit status; a failure leaves ``failure.json``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
-import threading
-import time
 import traceback
 import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError
 
-from benchmark.errors import UserError, one_line
+from benchmark import claims
+from benchmark.errors import UserError, disk_error, one_line
 from benchmark.files import read_json, write_json
+from benchmark.processes import Process, end_with_parent, host
+
+FAILED, UNWRITABLE, INTERRUPTED, REPLACED = 1, 74, 75, 76
+"""Exit statuses: ``failure.json`` says why; the disk takes no more; it may go on later; another has the cell."""
+
+ENDING = (signal.SIGTERM, signal.SIGUSR1)
+"""Signals that ask a half to end; one that trains writes its checkpoint first."""
+
+CLAIM = "UNBLEND_CLAIM"
+"""Environment variable: token of the claim that a process works for.
+
+It is not in ``cell.json``: a process that starts late would read there what another runner has written since.
+"""
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
-def run(half: str, directory: Path) -> None:
-    """Train or score the cell in a folder; any error becomes ``failure.json``.
+Work = Callable[[str, Path, dict[str, Any]], None]
+"""What a half does in a folder, given what ``cell.json`` says."""
+
+
+def work(half: str, directory: Path, job: dict[str, Any]) -> None:
+    """Train or score."""
+    # Imported here, so that a broken file is a failure of this cell with a traceback in its log.
+    import torch
+
+    torch.set_num_threads(job["execution"]["threads"])
+    # Lightning's advice on workers and GPUs would bury what matters in the log.
+    warnings.filterwarnings("ignore", module="lightning")
+    doing = getattr(importlib.import_module(f"benchmark.{half}"), half)
+    if job["execution"].get("logger") != "wandb":
+        doing(directory)
+        return
+    from benchmark import wandb_run
+
+    if half == "fit":
+        doing(directory, lambda trainer: wandb_run.attach(trainer, directory, job))
+    else:
+        doing(directory)
+        if rank() == 0:
+            wandb_run.scores(directory, job)
+
+
+def run(half: str, directory: Path, work: Work = work) -> None:
+    """Do one half of the cell in a folder; any error becomes ``failure.json``.
 
     Raises:
-        SystemExit: with status 1, after a failure.
+        SystemExit: with one of the statuses above, where it did not succeed.
     """
     job: dict[str, Any] = read_json(directory / "cell.json")
     _log_to(directory / "log.txt")
+    print(f"--- {half}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, {host().partition('/')[0]}, process {os.getpid()}")
+    if not claims.join(directory, os.environ.get(CLAIM), f"{half}-{rank()}-{os.getpid()}"):
+        raise SystemExit(REPLACED)
     try:
-        # Imported here, so that a broken file is a failure of this cell with a traceback in its log.
-        import torch
-
-        torch.set_num_threads(job["execution"]["threads"])
-        # Lightning's advice on workers and GPUs would bury what matters in the log.
-        warnings.filterwarnings("ignore", module="lightning")
-        getattr(importlib.import_module(f"benchmark.{half}"), half)(directory)
+        work(half, directory, job)
+        sys.stdout.flush()
     except Exception as error:
-        text = one_line(error)
-        mendable = isinstance(error, UserError | ArgumentError)
-        failure = {
-            "half": half,
-            "fit_hash": job["fit_hash"],
-            "mendable": mendable,
-            "error": text if mendable else f"{type(error).__name__}: {text}",
-            "traceback": traceback.format_exc(),
-            "config": job["config"],
-        }
-        traceback.print_exc()
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            write_json(directory / "failure.json", failure)
-        raise SystemExit(1) from None
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        if disk_error(error, directory) is not None:
+            raise SystemExit(UNWRITABLE) from None
+        # Another process of the cell speaks for all; one that lost its claim speaks for nobody.
+        if rank() == 0 and claims.held(directory, os.environ.get(CLAIM)):
+            try:
+                write_json(directory / "failure.json", failure(half, job, error))
+            except OSError:
+                raise SystemExit(UNWRITABLE) from None
+        raise SystemExit(FAILED) from None
 
 
-def run_forked(half: str, directory: Path, environment: dict[str, str]) -> None:
+def failure(half: str, job: dict[str, Any], error: BaseException) -> dict[str, Any]:
+    """What ``failure.json`` says of an error: among others its kind and one line for people."""
+    text = one_line(error)
+    mendable = isinstance(error, UserError | ArgumentError)
+    told = {
+        "half": half,
+        "fit_hash": job["fit_hash"],
+        "score_hash": job.get("score_hash"),
+        "kind": "error",
+        "mendable": mendable,
+        "error": text if mendable else f"{type(error).__name__}: {text}",
+        "traceback": traceback.format_exc(),
+        "config": job["config"],
+    }
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY):
+        told |= out_of_memory(half, job, text)
+    return told
+
+
+def out_of_memory(half: str, job: dict[str, Any], text: str) -> dict[str, Any]:
+    """The parts of ``failure.json`` that tell of too little memory: the batch size that failed, and what helps."""
+    parts = job["execution"]["devices"] * job["execution"].get("nodes", 1) * job["execution"].get("accumulate", 1)
+    batch = job["config"].get("data", {}).get("init_args", {}).get("batch_size", 32)
+    at_once = batch // parts if half == "fit" else None
+    batches = f"with a batch of {batch} images, {at_once} of them at once" if half == "fit" else "with test images"
+    helps = "more --accumulate or --devices, or a smaller batch_size" if half == "fit" else "a larger device"
+    return {
+        "kind": "out_of_memory",
+        "batch_size": batch,
+        "images_at_once": at_once,
+        "error": f"out of memory {batches}: {helps}. ({text[:200]})",
+    }
+
+
+def rank() -> int:
+    """Of this process among those that work on the half together; 0 where it is alone."""
+    if os.environ.get("UNBLEND_RANKS_BY_SLURM"):  # named in lightning_cli, which is too heavy to import here
+        return int(os.environ["SLURM_PROCID"])
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def run_forked(half: str, directory: Path, environment: dict[str, str], work: Work = work) -> None:
     """``run``, in a process forked from a preloaded server; it ends with that server."""
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's: it ends its cells
-    server = os.getppid()
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)  # the server ignores them
+    with_owner(directory)
+    run(half, directory, work)
 
-    def follow() -> None:
-        while os.getppid() == server:
-            time.sleep(1)
-        os._exit(1)  # the runner is gone: nobody would collect this result
 
-    threading.Thread(target=follow, daemon=True).start()
-    run(half, directory)
+def with_owner(directory: Path) -> None:
+    """Let this process end when the one that started it does, or the one that claimed its cell."""
+    sign = claims.look(directory)
+    owner: Process | None = sign.owner if sign is not None else None
+    end_with_parent(os.getppid(), owner)
 
 
 def _log_to(path: Path) -> None:
@@ -78,4 +159,5 @@ def _log_to(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    with_owner(Path(sys.argv[2]))
     run(sys.argv[1], Path(sys.argv[2]))

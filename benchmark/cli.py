@@ -6,6 +6,7 @@ Commands that only look at files import nothing heavy; those that train come fro
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import warnings
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from benchmark import catalogue
 from benchmark.errors import UserError, one_line, told, unknown
+from benchmark.slurm import Slurm
 from datamodules.errors import DataNotice
 
 RUNS = "runs"
@@ -45,28 +47,80 @@ def bench(
     root: str | None = None,
     accelerator: str = "auto",
     devices: int = 1,
+    per_device: int = 1,
+    threads: int | None = None,
     num_workers: int = 0,
+    accumulate: int = 1,
+    compile: bool = False,
+    channels_last: bool = False,
+    logger: Literal["csv", "wandb"] = "csv",
+    time_limit: float | None = None,
+    slurm: Slurm | None = None,
 ) -> None:
-    """Run a suite and write its leaderboard; finished cells are reused.
+    """Run a suite and write its leaderboard; finished cells are reused, failed ones left to `retry`.
 
     Args:
         suite: name (see `unblend list suites`) or path of a YAML file.
         jobs: cells at a time; default one for each GPU, or for each core where there is none.
-        runs: folder of all runs.
+        runs: folder of all runs; several runners, also on other machines, may share it.
         root: folder of the data sets; default $UNBLEND_DATA.
         accelerator: of Lightning's Trainer.
-        devices: devices that each cell spans.
+        devices: devices that each cell spans, unless the suite says otherwise for it.
+        per_device: cells that share a GPU.
+        threads: cores that each cell uses, on the CPU; default an equal share.
         num_workers: processes that prepare samples, for each cell.
+        accumulate: parts that each device's batch is cut into, to save memory; batch_size stays what it is.
+        compile: the networks with torch.compile, for training.
+        channels_last: lay out the networks so, for training; convolutions may be faster.
+        logger: wandb: curves, sample sheets and scores there, too; CSV files are always written.
+        time_limit: minutes that a cell may take, over all its interruptions.
+        slurm: run the cells as jobs of Slurm, for example with --slurm.partition=gpu --slurm.gpus_per_node=1.
     """
-    from benchmark.bench import bench
-    from benchmark.executors import LocalExecutor
+    _run(**locals(), failed_only=False)
 
-    for name, value in {"jobs": jobs, "devices": devices}.items():
+
+def retry(
+    suite: str,
+    jobs: int | None = None,
+    runs: str = RUNS,
+    root: str | None = None,
+    accelerator: str = "auto",
+    devices: int = 1,
+    per_device: int = 1,
+    threads: int | None = None,
+    num_workers: int = 0,
+    accumulate: int = 1,
+    compile: bool = False,
+    channels_last: bool = False,
+    logger: Literal["csv", "wandb"] = "csv",
+    time_limit: float | None = None,
+    slurm: Slurm | None = None,
+) -> None:
+    """Run the cells of a suite again that failed, whatever the reason; the options are those of `bench`."""
+    _run(**locals(), failed_only=True)
+
+
+def _run(suite: str, jobs: int | None, runs: str, failed_only: bool, **options: Any) -> None:
+    from benchmark.bench import bench
+    from benchmark.executors import Executor, LocalExecutor
+    from benchmark.slurm import SlurmExecutor
+
+    spread = {name: options.pop(name) for name in ("devices", "per_device", "threads")}
+    for name, value in {"jobs": jobs, **spread, "accumulate": options["accumulate"]}.items():
         if value is not None and value < 1:
             raise UserError(f"{name} {value}: it must be at least 1.")
-    execution: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_workers": num_workers}
-    execution["root"] = str(Path(root).absolute()) if root else None
-    if not bench(suite, Path(runs), LocalExecutor(jobs, devices), execution):
+    if options["time_limit"] is not None and not options["time_limit"] > 0:
+        raise UserError(f"time_limit {options['time_limit']}: it must be more than 0 minutes.")
+    if options["logger"] == "wandb" and importlib.util.find_spec("wandb") is None:
+        raise UserError("logger wandb: wandb is not installed: pip install 'wandb', or --logger csv.")
+    options["root"] = str(Path(options["root"]).absolute()) if options["root"] else None
+    slurm: Slurm | None = options.pop("slurm")
+    executor: Executor
+    if slurm is not None:
+        executor = SlurmExecutor(slurm, Path(runs) / Path(suite).stem)
+    else:
+        executor = LocalExecutor(jobs, **spread, accelerator=options["accelerator"])
+    if not bench(suite, Path(runs), executor, options, failed_only=failed_only):
         raise SystemExit(1)
 
 
@@ -185,6 +239,7 @@ def doctor(root: str | None = None) -> None:
 
 COMMANDS: dict[str, Any] = {
     "bench": bench,
+    "retry": retry,
     "status": status,
     "list": list_,
     "doctor": doctor,
@@ -193,6 +248,7 @@ COMMANDS: dict[str, Any] = {
 HELP = """usage: unblend COMMAND ...
 
   bench SUITE                     run a suite, resume it, write its leaderboard
+  retry SUITE                     run again what failed
   status SUITE                    where every cell of a suite stands
   list methods|datasets|suites    what there is
   show DATASET [--source S]       a picture of mixtures and their layers

@@ -28,6 +28,31 @@ def of_file(path: Path) -> str:
 @cache
 def of_source(*modules: str) -> str:
     """Digest of the source files of modules and of all that they import from the same packages."""
+    return of_value({name: of_file(path) for name, path in _sources(*modules).items()})
+
+
+def of_source_now(*modules: str) -> str:
+    """The same, of the files as they are now; read again only where one of them was written since."""
+    before = {path: _stamps[path] for path in _sources(*modules).values()}
+    if all(_stamp(path) == stamp for path, stamp in before.items()):
+        return of_source(*modules)
+    return of_value({name: of_file(path) for name, path in _sources.__wrapped__(*modules).items()})
+
+
+_stamps: dict[Path, tuple[int, int, int] | None] = {}
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@cache
+def _sources(*modules: str) -> dict[str, Path]:
+    """Module -> source file."""
     files: dict[str, Path] = {}
     queue = list(modules)
     packages = {"datamodules", "methods", *(name.partition(".")[0] for name in modules)}
@@ -37,10 +62,11 @@ def of_source(*modules: str) -> str:
         if name in files or path is None:
             continue
         files[name] = path
+        _stamps.setdefault(path, _stamp(path))
         queue += [imported for imported in _imports(name, path) if imported.partition(".")[0] in packages]
         if "." in name:
             queue.append(name.rpartition(".")[0])
-    return of_value({name: of_file(path) for name, path in files.items()})
+    return files
 
 
 def _imports(module: str, path: Path) -> set[str]:

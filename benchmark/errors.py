@@ -1,16 +1,26 @@
-"""Names that nobody knows, and the nearest ones."""
+"""Errors for people: names that nobody knows, and the nearest ones; disks that take no more."""
 
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from datamodules.errors import UserError
 
-__all__ = ["UserError", "one_line", "told", "unknown"]
+__all__ = ["DiskError", "UserError", "disk_error", "one_line", "told", "unknown"]
+
+_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO, errno.ESTALE}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class DiskError(UserError):
+    """A folder that cannot be written: no cell's fault, and no cell's failure."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -59,3 +69,31 @@ def one_line(error: BaseException) -> str:
         if parent.__module__.partition(".")[0] == module.partition(".")[0] and "__init__" in vars(parent):
             options |= set(inspect.signature(parent).parameters) - {"args", "kwargs", "self", "spec"}
     return f"{class_name}: {unknown('option', name, options)}"
+
+
+def disk_error(error: BaseException, folder: Path) -> DiskError | None:
+    """What an error says of the disk that a folder is on; None where it says nothing of it.
+
+    torch does not name the reason when it cannot write a file, so the disk is asked, too.
+    """
+    if isinstance(error, DiskError):
+        return error
+    number = error.errno if isinstance(error, OSError) else None
+    full = number in _FULL or ("PytorchStreamWriter" in str(error) and _free_bytes(folder) < 2**20)
+    if full:
+        return DiskError(
+            f"{folder}: no space left on its disk. Free some, or choose another folder with --runs, and run the same "
+            "command again: what is finished is kept."
+        )
+    name = Path(str(error.filename)).absolute() if isinstance(error, OSError) and error.filename else None
+    if number in _UNWRITABLE and (name is None or name.is_relative_to(folder.absolute())):
+        return DiskError(
+            f"{name or folder}: {os.strerror(number or 0)}. Make it writable, or choose another folder with --runs, "
+            "and run the same command again: what is finished is kept."
+        )
+    return None
+
+
+def _free_bytes(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize

@@ -1,79 +1,277 @@
-"""Where cells run: processes on this machine's devices."""
+"""Where cells run: the interface, and this machine's devices."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import Any
 
-from benchmark import provenance
+from benchmark import claims, provenance
+from benchmark.attempt import Attempt, Ended, Half
 from benchmark.catalogue import ROOT
-from benchmark.cell import run_forked
+from benchmark.cell import ENDING, Work, run_forked, work
+from benchmark.errors import UserError
+from benchmark.places import Place
 
 
-class LocalExecutor:
-    """Runs several cells at a time, each half in its own process.
+class Executor(ABC):
+    """Runs cells, each by an ``Attempt``. What became of a cell is on disk.
+
+    Attributes:
+        width: how many cells at a time, in words.
+        farewell: what to say to whoever leaves before the end.
+    """
+
+    width: str
+    farewell: str = ""
+
+    @abstractmethod
+    def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
+        """Queue cells.
+
+        Args:
+            places: the cells.
+            execution: how they are run: what no result depends on.
+        """
+
+    @abstractmethod
+    def ended(self, seconds: float) -> list[tuple[Place, Ended]]:
+        """Attempts that have ended since this was asked last; waits for one, at most so many seconds.
+
+        Raises:
+            UserError: nothing can be run any more, for the reason it gives.
+        """
+
+    @abstractmethod
+    def stop(self, seconds: float) -> None:
+        """Forget what is queued, and end what runs here; wait for that at most so many seconds."""
+
+
+class LocalExecutor(Executor):
+    """Packs cells on this machine's devices, each half in its own process.
 
     A process is forked from a server that has imported torch and Lightning once, because importing
     them takes longer than many a small cell. A cell that spans several devices gets a fresh
     interpreter instead: Lightning starts its other ranks by running the same command again.
 
     Args:
-        jobs: cells at a time; default one for each NVIDIA GPU, or for each core where there is none.
-        devices: devices that a cell spans.
+        jobs: cells at a time, at most; default as many as there are devices for.
+        devices: devices that a cell spans, unless the suite says otherwise for it. Without GPUs, a device is a core.
+        per_device: cells that share a GPU.
+        threads: on the CPU, of a cell on each device; default an equal share of the cores.
+        accelerator: of Lightning's Trainer.
+
+    Attributes:
+        preloaded: modules that the server has imported before it forks.
+        work: what a forked half does.
     """
 
-    def __init__(self, jobs: int | None = None, devices: int = 1) -> None:
-        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    preloaded: tuple[str, ...] = ("benchmark.cli", "benchmark.bench", "benchmark.fit", "benchmark.score")
+    work: Work = staticmethod(work)
+
+    def __init__(
+        self,
+        jobs: int | None = None,
+        devices: int = 1,
+        per_device: int = 1,
+        threads: int | None = None,
+        accelerator: str = "auto",
+    ) -> None:
         cores = provenance.cores()
-        self.jobs = jobs or max(1, (gpus or cores) // devices)
+        self.gpus = visible_gpus() if accelerator in ("auto", "gpu", "cuda") else []
         self.devices = devices
-        self.stopping = False
-        self.threads = max(1, cores // (self.jobs * devices))
+        if self.gpus:
+            slots = self.gpus * per_device
+        else:
+            slots = [str(core) for core in range(jobs * devices if jobs else max(devices, cores // (threads or 1)))]
+        self.jobs = jobs or max(1, len(slots) // devices)
+        self.threads = threads or max(1, cores // (self.jobs * devices))
+        self.width = f"{self.jobs} at a time"
+        self.stopping = threading.Event()
+        self._free, self._taken = list(slots), list[str]()
+        self._queue: list[tuple[Place, dict[str, Any]]] = []
+        self._changed = threading.Condition()
+        self._ended: SimpleQueue[tuple[Place, Ended | BaseException]] = SimpleQueue()
+        self._watches: dict[Place, claims.Watch] = {}
+        self._keeper = claims.Keeper()
+        self._context = multiprocessing.get_context("forkserver")
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(self.jobs)]
+        for thread in self._threads:
+            thread.start()
+
+    def prepare(self) -> None:
+        """Start the server that halves are forked from; signals to all of a job's processes must not end it."""
         # Read by BLAS and OpenMP when they are imported: by the server, before it forks.
         for library in ("OMP", "OPENBLAS", "MKL"):
             os.environ[f"{library}_NUM_THREADS"] = str(self.threads)
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["benchmark.cli", "benchmark.bench", "benchmark.fit", "benchmark.score"])
-        self._pool = ThreadPoolExecutor(self.jobs)
-        self._places: SimpleQueue[str | None] = SimpleQueue()
-        for job in range(self.jobs):
-            first = job * devices
-            self._places.put(",".join(str((first + i) % gpus) for i in range(devices)) if gpus else None)
+        self._context.set_forkserver_preload(list(self.preloaded))
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+        forkserver.ensure_running()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-    def submit(self, cell: Callable[[Callable[[str, Path], bool]], None]) -> Future[None]:
-        """Queue a cell: a function that is given ``run(half, folder) -> succeeded``."""
-        return self._pool.submit(self._on_a_place, cell)
+    def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
+        if places:
+            self.prepare()
+        with self._changed:
+            for place in places:
+                needed, there = place.cell.devices or self.devices, len(set(self._free + self._taken))
+                if needed > there and self.gpus:
+                    raise UserError(f"{place.cell.name} asks for {needed} GPUs, this machine has {there}.")
+                self._free += [str(core) for core in range(there, needed)]  # more ranks than cores: slow, and allowed
+                self._queue.append((place, execution))
+            self._changed.notify_all()
 
-    def stop(self) -> None:
-        """Forget what is queued and end what runs."""
-        self.stopping = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-
-    def _on_a_place(self, cell: Callable[[Callable[[str, Path], bool]], None]) -> None:
-        place = self._places.get()
-        environment: dict[str, str] = {}
-        if place is not None and "CUDA_VISIBLE_DEVICES" not in os.environ:
-            environment["CUDA_VISIBLE_DEVICES"] = place
+    def ended(self, seconds: float) -> list[tuple[Place, Ended]]:
+        found: list[tuple[Place, Ended]] = []
         try:
-            cell(lambda half, directory: self._run(half, directory, environment))
-        finally:
-            self._places.put(place)
+            place, ended = self._ended.get(timeout=seconds)
+            while True:
+                if isinstance(ended, BaseException):
+                    raise ended
+                found.append((place, ended))
+                place, ended = self._ended.get_nowait()
+        except Empty:
+            return found
 
-    def _run(self, half: str, directory: Path, environment: dict[str, str]) -> bool:
-        if self.devices > 1:
+    def stop(self, seconds: float) -> None:
+        self.stopping.set()
+        with self._changed:
+            self._queue.clear()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(seconds)
+
+    def launch(self, half: str, directory: Path, environment: dict[str, str], devices: list[str]) -> Half:
+        """Start a half on devices."""
+        if self.gpus:
+            environment = {**environment, "CUDA_VISIBLE_DEVICES": ",".join(devices)}
+        if len(devices) > 1:
             command = [sys.executable, "-m", "benchmark.cell", half, str(directory)]
-            python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-            own = {**os.environ, **environment, "PYTHONPATH": python_path}
-            return subprocess.run(command, env=own, check=False).returncode == 0
-        process = self._context.Process(target=run_forked, args=(half, directory, environment))
+            return Command(command, environment)
+        process = self._context.Process(target=run_forked, args=(half, directory, environment, self.work))
         process.start()
-        process.join()
-        return process.exitcode == 0
+        return Forked(process)
+
+    def _serve(self) -> None:
+        """One thread: run cells as devices become free, in their order; a smaller one may overtake."""
+        while True:
+            with self._changed:
+                while (chosen := self._choose()) is None:
+                    if self.stopping.is_set():
+                        return
+                    self._changed.wait()
+            place, execution, devices = chosen
+            try:
+                self._ended.put((place, self._attempt(place, execution, devices)))
+            except BaseException as error:
+                self._ended.put((place, error))
+            finally:
+                with self._changed:
+                    for device in devices:
+                        self._taken.remove(device)
+                        self._free.append(device)
+                    self._changed.notify_all()
+
+    def _choose(self) -> tuple[Place, dict[str, Any], list[str]] | None:
+        for i, (place, execution) in enumerate(self._queue):
+            free = list(dict.fromkeys(self._free))  # a cell's devices are different ones
+            needed = place.cell.devices or self.devices
+            if needed <= len(free):
+                del self._queue[i]
+                for device in free[:needed]:
+                    self._free.remove(device)
+                    self._taken.append(device)
+                return place, {**execution, "devices": needed, "threads": self.threads}, free[:needed]
+        return None
+
+    def _attempt(self, place: Place, execution: dict[str, Any], devices: list[str]) -> Ended:
+        watch = self._watches.setdefault(place, claims.Watch(place.directory))
+        return Attempt(
+            place,
+            execution,
+            lambda half, directory, environment: self.launch(half, directory, environment, devices),
+            self._keeper,
+            self.stopping,
+            watch,
+        ).run()
+
+
+class Forked:
+    """A half in a process of multiprocessing's."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self.process = process
+
+    def wait(self, seconds: float) -> int | None:
+        """See ``Half``."""
+        self.process.join(seconds)
+        return self.process.exitcode
+
+    def signal(self, number: int) -> None:
+        """See ``Half``."""
+        if self.process.pid is not None and self.process.exitcode is None:
+            os.kill(self.process.pid, number)
+
+
+class Command:
+    """A half in a process of its own interpreter."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        own = {**os.environ, **environment, "PYTHONPATH": python_path}
+        # A session of its own: Ctrl-C is the runner's, which ends its cells.
+        self.process = subprocess.Popen(command, env=own, start_new_session=True)
+
+    def wait(self, seconds: float) -> int | None:
+        """See ``Half``."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def signal(self, number: int) -> None:
+        """See ``Half``."""
+        self.process.send_signal(number)
+
+
+class Here:
+    """A half that runs in this very process when it is waited for; for cells too short for a process of their own.
+
+    Args:
+        work: what it does.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+
+    def wait(self, seconds: float) -> int | None:
+        """See ``Half``."""
+        try:
+            self.work()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+    def signal(self, number: int) -> None:
+        """It cannot be reached."""
+
+
+def visible_gpus() -> list[str]:
+    """NVIDIA GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; imports no torch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name.strip() and name.strip() != "-1"]
+    return [str(i) for i in range(len(list(Path("/dev").glob("nvidia[0-9]*"))))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ from lightning import Callback, LightningModule, Trainer
 
 from benchmark import digests
 from benchmark.files import read_json, write_json
+from benchmark.interruption import Resumable
 from benchmark.lightning_cli import CHECKPOINT, RESUMABLE, UnblendCLI
 from datamodules.base import images_seen
+from methods.base import SeparationMethod
 
 
 class ReportProgress(Callback):
-    """Writes how far a run is, for whoever watches, at most twice a second."""
+    """Writes how far a run is, in images, and how fast, for whoever watches; at most twice a second."""
 
     def __init__(self, path: Path, seconds: float = 0.5) -> None:
         self.path, self.seconds, self.last = path, seconds, 0.0
+        self.begin: tuple[int, float] | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -30,10 +34,13 @@ class ReportProgress(Callback):
         if trainer.is_global_zero and time.monotonic() - self.last > self.seconds:
             self.last = time.monotonic()
             data = trainer.datamodule  # type: ignore[attr-defined]
-            done = (batch_idx + 1) * data.batch_size
+            done = images_seen(trainer, data.batch_size)
+            first, begin = self.begin = self.begin or (done, self.last)
+            rate = round((done - first) / (self.last - begin), 3) if done > first else None
             selected = trainer.callback_metrics.get("select/psnr")
             psnr = None if selected is None else round(float(selected), 3)
-            write_json(self.path, {"half": "fit", "done": done, "total": data.images, "select/psnr": psnr})
+            report = {"half": "fit", "done": done, "total": data.images, "rate": rate, "select/psnr": psnr}
+            write_json(self.path, report)
 
 
 class LearningCurve(Callback):
@@ -64,6 +71,8 @@ def arguments(config: dict[str, Any], execution: dict[str, Any], root: Path) -> 
         **config["trainer"],
         "accelerator": execution["accelerator"],
         "devices": execution["devices"],
+        "num_nodes": execution.get("nodes", 1),
+        "accumulate_grad_batches": execution.get("accumulate", 1),
         "default_root_dir": str(root),
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -71,10 +80,14 @@ def arguments(config: dict[str, Any], execution: dict[str, Any], root: Path) -> 
     return {**config, "data": {**config["data"], "init_args": data}, "trainer": trainer}
 
 
-def fit(directory: Path) -> None:
+def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: None) -> None:
     """Train the cell that ``cell.json`` in a folder describes; ``fit.json`` says how it ended.
 
     An interrupted run of the same cell goes on where its last checkpoint was.
+
+    Args:
+        directory: the cell's folder.
+        prepare: may add to the trainer what does not change the result: loggers.
 
     Raises:
         UserError: what the user can mend: missing data, a loss that is not finite.
@@ -98,19 +111,22 @@ def fit(directory: Path) -> None:
         previous = read_json(started)
         resume = resumable.is_file() and previous is not None and previous["fit_hash"] == job["fit_hash"]
         trainer.strategy.barrier()
+        if resume and trainer.is_global_zero:
+            keep_curves(directory / "metrics.csv")
         if not resume and trainer.is_global_zero:
             resumable.unlink(missing_ok=True)
             write_json(started, {"fit_hash": job["fit_hash"]})
         curve = LearningCurve()
         # Before the checkpoint's callback, which saves what the others hold.
         trainer.callbacks[:0] = [ReportProgress(directory / "progress.json"), curve]  # type: ignore[attr-defined]
-        begin = time.perf_counter()
+        prepare(trainer)
+        shape_for_speed(model, job["execution"])
         trainer.fit(model, datamodule=data, ckpt_path=str(resumable) if resume else None, weights_only=True)
         chosen = trainer.checkpoint_callback
         training = {
             "images_seen": images_seen(trainer, data.batch_size),
             "optimizer_steps": trainer.global_step,
-            "seconds": round(time.perf_counter() - begin, 3),
+            "seconds": round(next(c.seconds for c in trainer.callbacks if isinstance(c, Resumable)), 3),  # type: ignore[attr-defined]
             "peak_memory_mib": peak_memory_mib(model.device),
             "select_psnr": float(chosen.best_model_score),  # type: ignore[union-attr]
             "curve": curve.points,
@@ -121,6 +137,26 @@ def fit(directory: Path) -> None:
         outcome["config"] = resolved(cli)
         write_json(directory / "fit.json", outcome)
         resumable.unlink(missing_ok=True)
+
+
+def keep_curves(path: Path) -> None:
+    """Set aside what an interrupted training has logged: Lightning begins the file anew."""
+    if path.is_file():
+        path.rename(path.with_name(f"metrics-{len(list(path.parent.glob('metrics-*.csv'))) + 1}.csv"))
+
+
+def shape_for_speed(model: SeparationMethod, execution: dict[str, Any]) -> None:
+    """Lay out and compile a method's networks as asked; what they compute stays the same but for rounding.
+
+    Args:
+        model: each of its submodules that is called is compiled by itself; the names of its weights stay.
+        execution: ``channels_last`` and ``compile``.
+    """
+    if execution.get("channels_last"):
+        model.to(memory_format=torch.channels_last)
+    if execution.get("compile"):
+        for child in model.children():
+            child.compile()
 
 
 def resolved(cli: UnblendCLI) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import torch
 import yaml
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import BasePredictionWriter, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from torchvision.utils import save_image
 
 from benchmark.files import write_text
+from benchmark.interruption import Resumable
+from benchmark.loggers import Tolerant
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
@@ -25,6 +29,8 @@ logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARN
 
 CHECKPOINT = "best.ckpt"
 RESUMABLE = "last.ckpt"
+RANKS_BY_SLURM = "UNBLEND_RANKS_BY_SLURM"
+"""Environment variable: set where srun starts the processes that train together."""
 
 
 class NonFiniteLoss(UserError):
@@ -52,7 +58,7 @@ class FiniteLoss(Callback):
             del parts["loss"]  # the sum of the others
         self.names = list(parts)
         bad = torch.stack([~torch.isfinite(part.detach()).all() for part in parts.values()])
-        step = torch.full((), batch_idx, device=bad.device)
+        step = torch.full((), batch_idx // trainer.accumulate_grad_batches, device=bad.device)
         # The step and the place of the first loss among the networks'; −1 until there is one.
         found = torch.where(bad.any(), torch.stack([step, bad.int().argmax()]), -1)
         self.first_bad = found if self.first_bad is None else torch.where(self.first_bad < 0, found, self.first_bad)
@@ -156,11 +162,20 @@ class UnblendCLI(LightningCLI):
         config = self._get(self.config_init, "trainer", default={})
         root = Path(config.get("default_root_dir") or "runs/fit")
         kwargs.setdefault("default_root_dir", str(root))
+        # Of one optimiser step, each process has so many batches; the budget counts images all the same.
+        self.datamodule.accumulate = config.get("accumulate_grad_batches") or 1
+        if self.datamodule.accumulate > 1 and not self.model.automatic_optimization:
+            raise UserError(
+                f"{self.model.card.title} steps its optimisers itself and cannot gather gradients: use accumulate 1."
+            )
         if config.get("val_check_interval") is None:
-            kwargs.setdefault("val_check_interval", self.datamodule.select_every)
+            kwargs.setdefault("val_check_interval", self.datamodule.select_every * self.datamodule.accumulate)
+        if not config.get("plugins"):
+            kwargs.setdefault("plugins", started_by_slurm())
         if config.get("logger") in (None, True):
             trains = self.subcommand in (None, "fit")
-            kwargs.setdefault("logger", CSVLogger(str(root), name="", version="") if trains else False)
+            csv = Tolerant("the CSV logger", lambda: CSVLogger(str(root), name="", version=""))
+            kwargs.setdefault("logger", csv if trains else False)
         chosen = ModelCheckpoint(
             dirpath=root,
             filename=Path(CHECKPOINT).stem,
@@ -174,6 +189,7 @@ class UnblendCLI(LightningCLI):
         kwargs["callbacks"] = [
             *given,
             FiniteLoss(),
+            Resumable(root / RESUMABLE),
             chosen,
             LayerWriter(root / "layers", self.datamodule.spec),
         ]
@@ -189,6 +205,11 @@ class UnblendCLI(LightningCLI):
 
     def before_predict(self) -> None:
         refuse(self.model, self.datamodule)
+
+
+def started_by_slurm() -> list[SLURMEnvironment]:
+    """Lightning's plugin for processes that srun started, without its requeueing: whoever runs the cell does that."""
+    return [SLURMEnvironment(auto_requeue=False)] if os.environ.get(RANKS_BY_SLURM) else []
 
 
 def refuse(model: SeparationMethod, data: LayerDataModule) -> None:

@@ -79,7 +79,7 @@ def write(path: Path, record: Record) -> None:
     Raises:
         ValueError: a number in it is not finite.
     """
-    write_json(path, dataclasses.asdict(record))
+    write_json(path, vars(record))
 
 
 def read(path: Path) -> Record:

@@ -16,10 +16,13 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from benchmark import cost, digests, latent, metrics, provenance, records, samples
 from benchmark.files import read_json, write_json
 from benchmark.fit import arguments
-from benchmark.lightning_cli import UnblendCLI
+from benchmark.lightning_cli import UnblendCLI, started_by_slurm
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, UserError
 from methods.base import SeparationMethod
+
+HOW = ("accelerator", "devices", "nodes", "accumulate", "compile", "channels_last")
+"""What a record tells of how its cell was run, beside where."""
 
 
 class Scoring(LightningModule):
@@ -132,6 +135,7 @@ def score_images(
     folder: Path,
     accelerator: str = "auto",
     devices: Any = 1,
+    nodes: int = 1,
     precision: Any = "32-true",
     record: Path | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]] | None:
@@ -144,6 +148,7 @@ def score_images(
         folder: where rows are collected.
         accelerator: of Lightning's Trainer.
         devices: of Lightning's Trainer; at most one for each test image is used.
+        nodes: each with so many devices.
         precision: of the method's own computations; scores are always float32.
         record: path of the record that is to be; samples are kept beside it. None: no samples.
 
@@ -161,6 +166,8 @@ def score_images(
     trainer = Trainer(
         accelerator=accelerator,
         devices=min(int(devices), total) if str(devices).isdigit() else devices,
+        num_nodes=nodes,
+        plugins=[*started_by_slurm()],
         precision=precision,
         logger=False,
         use_distributed_sampler=False,
@@ -215,12 +222,14 @@ def score(directory: Path) -> None:
         folder=directory / "scoring",
         accelerator=execution["accelerator"],
         devices=execution["devices"],
+        nodes=execution.get("nodes", 1),
         precision=job["config"]["trainer"]["precision"],
         record=Path(job["record"]),
     )
     if scored is None:
         return
     rows, costs, origin = scored
+    origin["execution"] = {name: execution[name] for name in HOW if name in execution}
     records.write(
         Path(job["record"]),
         records.Record(

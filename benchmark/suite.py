@@ -15,7 +15,7 @@ from benchmark.errors import UserError, unknown
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
 _SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
-_ROW_KEYS = {"name", "variant", "init_args", "budget", "only"}
+_ROW_KEYS = {"name", "variant", "init_args", "budget", "only", "devices", "precision"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Cell:
         variant: what sets the method's row apart; may be empty.
         config: what ``unblend fit --config`` takes: model, data, seed_everything, trainer; the
             parts that change a result, and none that do not.
+        devices: that it asks for; None for as many as the run gives each cell. No result depends on it.
     """
 
     suite: str
@@ -38,6 +39,7 @@ class Cell:
     seed: int
     variant: str
     config: dict[str, Any]
+    devices: int | None = None
 
     @property
     def path(self) -> Path:
@@ -53,9 +55,9 @@ class Cell:
         """Of all that training depends on: method, data, budget, seed, precision, and their source.
 
         Args:
-            fresh: read the source files again, instead of what was read of them before.
+            fresh: as the source files are now, instead of when they were read first.
         """
-        of_source = digests.of_source.__wrapped__ if fresh else digests.of_source
+        of_source = digests.of_source_now if fresh else digests.of_source
         modules = [self.config[part]["class_path"].rpartition(".")[0] for part in ("model", "data")]
         return digests.of_value([self.config, of_source("benchmark.fit", *modules)])
 
@@ -103,6 +105,7 @@ def load(name: str) -> list[Cell]:
                     seed,
                     method.get("variant", ""),
                     _config(suite, dataset, dataset_entry, method, method_entry, seed),
+                    method.get("devices", dataset.get("devices")),
                 )
                 if cell.path in cells:
                     raise UserError(f"suite {path}: {cell.name} stands twice; give one of them a variant.")
@@ -123,6 +126,9 @@ def _row(path: Path, row: Any, kind: str) -> tuple[dict[str, Any], catalogue.Ent
     if row.get("variant"):
         safe_name(f"suite {path}", "variant", row["variant"])
     _check_keys(f"suite {path}: budget of {row['name']}", row.get("budget", {}), set(BUDGET))
+    devices = row.get("devices", 1)
+    if not isinstance(devices, int) or devices < 1:
+        raise UserError(f"suite {path}: {kind} {row['name']}: devices {devices!r}: a number, at least 1.")
     return row, catalogue.method(row["name"]) if kind == "method" else catalogue.dataset(row["name"])
 
 
@@ -140,7 +146,7 @@ def _config(
             "seed_everything": seed,
             "model": {"class_path": method_entry.class_path, "init_args": method.get("init_args", {})},
             "data": {"class_path": dataset_entry.class_path, "init_args": {**dataset.get("init_args", {}), **budget}},
-            "trainer": {"precision": suite.get("precision", "32-true")},
+            "trainer": {"precision": method.get("precision", suite.get("precision", "32-true"))},
         }
     )
 

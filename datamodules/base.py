@@ -84,7 +84,7 @@ class RankSampler(Sampler[int]):
 def images_seen(trainer: Trainer, batch_size: int) -> int:
     """Training images that all processes together have seen, whatever the number of optimisers."""
     processed: int = trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
-    return processed * batch_size
+    return processed * batch_size // trainer.accumulate_grad_batches
 
 
 class _Samples(Dataset[Any]):
@@ -130,9 +130,14 @@ class LayerDataModule(LightningDataModule, ABC):
         pairing: ``unpaired``: in training, mixtures and layers come from disjoint scenes, and no layer of
             a batch belongs to one of its mixtures.
 
+    Attributes:
+        accumulate: batches that each process has of one optimiser step, to save memory; set by whoever trains.
+
     Raises:
         UserError: a budget below one batch, or a number below 1.
     """
+
+    accumulate: int = 1
 
     def __init__(
         self,
@@ -246,13 +251,15 @@ class LayerDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[UnmixedBatch]:
         rank, world = self._place()
-        if self.batch_size % world:
+        parts = world * self.accumulate
+        if self.batch_size % parts:
+            among = f"{world} processes" if self.accumulate == 1 else f"{world} processes × {self.accumulate} batches"
             raise UserError(
-                f"batch_size {self.batch_size} cannot be shared evenly by {world} processes: "
-                f"use a multiple of {world}, or fewer devices."
+                f"batch_size {self.batch_size} cannot be shared evenly by {among}: "
+                f"use a multiple of {parts}, or fewer devices."
             )
         sampler = RankSampler(self.images, rank, world, start=self._resumed_at)
-        return self._loader("train", sampler, self.batch_size // world, _collate)
+        return self._loader("train", sampler, self.batch_size // parts, _collate)
 
     def val_dataloader(self) -> DataLoader[LayerBatch]:
         rank, world = self._place()

@@ -19,7 +19,7 @@ Unblend = Callable[..., subprocess.CompletedProcess[str]]
 def unblend() -> Unblend:
     """``unblend(*arguments, cwd=…) -> completed process``."""
 
-    def run(*arguments: str, cwd: Path = ROOT, timeout: float = 240, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, cwd: Path = ROOT, timeout: float = 600, **env: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(cwd), **env}
         environment.pop("UNBLEND_DATA", None)
         command = [sys.executable, "-m", "benchmark", *arguments]

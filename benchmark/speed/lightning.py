@@ -1,0 +1,111 @@
+"""LiGT trained by Lightning against a bare loop: ``python -m benchmark.speed.lightning [STEPS]``.
+
+Both take the same batches from the same loader through the same method and optimiser. Lightning has what a cell's
+training has: the callbacks that watch the loss, report progress, keep checkpoints and make noise reproducible.
+Rounds alternate, so that a change of the machine's speed meets both; medians of the rounds are compared.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.fit import ReportProgress
+from benchmark.interruption import Resumable
+from benchmark.lightning_cli import FiniteLoss
+from datamodules.digits import Digits
+from methods.ligt import LiGT
+
+BATCH, ROUNDS = 32, 5
+WIDTHS = (0.25, 1.0)
+"""Of the suites that ship with the project, and the paper's."""
+
+
+class Times(Callback):
+    """Seconds from the first step to the last."""
+
+    def __init__(self) -> None:
+        self.begin = self.seconds = 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 1:  # the first step allocates
+            self.begin = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.seconds = time.perf_counter() - self.begin
+
+
+def data(steps: int) -> Digits:
+    """The training stream; the select role is not consulted in between."""
+    made = Digits(images=steps * BATCH, batch_size=BATCH, selections=1)
+    made.open()
+    return made
+
+
+def lightning(steps: int, width: float, folder: Path) -> float:
+    """Seconds per step of Lightning's loop, as a cell has it."""
+    stream, times = data(steps), Times()
+    method = LiGT(width=width, spec=stream.spec)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        logger=False,
+        default_root_dir=folder,
+        callbacks=[times, ReportProgress(folder / "progress.json"), FiniteLoss(), Resumable(folder / "last.ckpt")],
+    )
+    trainer.fit(method, datamodule=stream)
+    return times.seconds / (steps - 1)
+
+
+def bare(steps: int, width: float) -> float:
+    """Seconds per step of the loop that one would write by hand."""
+    stream = data(steps)
+    method = LiGT(width=width, spec=stream.spec).train()
+    method.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    optimizer = method.configure_optimizers()
+    begin = 0.0
+    for step, batch in enumerate(stream.train_dataloader()):
+        if step == 1:
+            begin = time.perf_counter()
+        loss = method.training_step(stream.on_after_batch_transfer(batch, 0), step)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return (time.perf_counter() - begin) / (steps - 1)
+
+
+def main(steps: int = 60) -> None:
+    """Measure and print."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("LiGT", "bare loop (ms per step)", "Lightning (ms per step)", "ratio"):
+        table.add_column(column, justify="right" if column != "LiGT" else "left")
+    with tempfile.TemporaryDirectory() as folder:
+        for width in WIDTHS:
+            pairs = []
+            for _ in range(ROUNDS):
+                torch.manual_seed(0)
+                pairs.append((bare(steps, width), lightning(steps, width, Path(folder))))
+            one, other = (median(times) for times in zip(*pairs, strict=True))
+            ratio = median(second / first for first, second in pairs)
+            table.add_row(f"width {width:g}", f"{1000 * one:.1f}", f"{1000 * other:.1f}", f"{ratio:.3f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""What the runner itself costs: ``python -m benchmark.speed.sweep [CELLS]``.
+
+Cells of 10 ms run in this very process, through claims, attempts, records and leaderboard; what is left of the wall
+time beside those 10 ms is the runner's. Then the same suite once more, when everything is reused; and once more as
+``unblend status`` sees it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from benchmark import bench, digests, records
+from benchmark.attempt import Half
+from benchmark.executors import Here, LocalExecutor
+from benchmark.files import read_json, write_json
+
+WORK = 0.010
+"""Seconds that a cell takes, in all."""
+
+IMAGES = 100
+"""Test images of a cell."""
+
+
+class InProcessExecutor(LocalExecutor):
+    """Runs halves in this process: no start, no import."""
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def launch(self, half: str, directory: Path, environment: dict[str, str], devices: list[str]) -> Half:
+        """Start a half."""
+        return Here(lambda: ten_milliseconds(half, directory))
+
+
+def ten_milliseconds(half: str, directory: Path) -> None:
+    """What a half leaves behind, with the sizes of a real one's files."""
+    begin = time.perf_counter()
+    job = read_json(directory / "cell.json")
+    if half == "fit":
+        digests.write_data_digest(directory / "data.json", [Path(__file__)])
+        training = {"images_seen": 10, "optimizer_steps": 1, "seconds": 0.0, "peak_memory_mib": 1.0, "select_psnr": 1.0}
+        write_json(directory / "fit.json", {
+            "fit_hash": job["fit_hash"], "status": "finished", "checkpoint": None, "skipped": None,
+            "training": training, "config": job["config"],
+        })  # fmt: skip
+    else:
+        numbers = [10 + 1 / 3] * 2
+        row = {"assignment": [0, 1], "psnr": numbers, "ssim": numbers, "lmse": numbers, "mse": numbers}
+        records.write(Path(job["record"]), records.Record(
+            suite=job["suite"], dataset=job["dataset"], method=job["method"], seed=job["seed"], title=job["method"],
+            variant="", protocol="rgb", fit_hash=job["fit_hash"], score_hash=job["score_hash"],
+            data_digest=read_json(directory / "data.json")["digest"], checkpoint_sha256=None,
+            spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": True, "mixing": "sum", "citation": "none"},
+            config=job["config"], training=read_json(directory / "fit.json")["training"],
+            cost={"parameters": 1, "flops": None, "latency_s": 0.1, "latency_threads": 1, "peak_memory_mib": 1.0},
+            provenance={"commit": None, "processor": "any", "device": "cpu", "processes": 1},
+            rows=[{"id": f"{i:05d}", **row} for i in range(IMAGES)],
+        ))  # fmt: skip
+    time.sleep(max(0.0, WORK / 2 - (time.perf_counter() - begin)))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """Nothing on the terminal."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        yield said
+
+
+def main(cells: int = 2000) -> None:
+    """Measure and print."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "seconds", "ms per cell", "peak memory (MiB)", "files", "MB"):
+        table.add_column(column, justify="right" if column else "left")
+    with tempfile.TemporaryDirectory() as folder:
+        suite = Path(folder, "sweep.yaml")
+        value: dict[str, Any] = {"seeds": list(range(cells // 2)), "datasets": ["Digits"]}
+        suite.write_text(yaml.safe_dump({**value, "methods": ["Identity", "HalfMixture"]}))
+        runs = Path(folder, "runs")
+
+        def measure(name: str, less: float = 0.0) -> None:
+            begin = time.perf_counter()
+            with quiet():
+                if name == "status":
+                    bench.status(str(suite), runs)
+                else:
+                    executor = InProcessExecutor(1, accelerator="cpu", threads=1)
+                    assert bench.bench(str(suite), runs, executor, {"accelerator": "cpu"})
+            seconds = time.perf_counter() - begin
+            files = [path for path in runs.rglob("*") if path.is_file()]
+            size = sum(path.stat().st_size for path in files) / 1e6
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+            per_cell = 1000 * (seconds / cells - less)
+            table.add_row(name, f"{seconds:.1f}", f"{per_cell:.1f}", f"{memory:.0f}", str(len(files)), f"{size:.1f}")
+
+        measure(f"{cells} cells of {1000 * WORK:.0f} ms, beside their work", less=WORK)
+        measure("all reused")
+        measure("status")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

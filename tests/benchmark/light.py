@@ -1,0 +1,99 @@
+"""A runner of cells that take a moment and import nothing heavy: ``python light.py SUITE RUNS JOBS [retry] [slurm]``.
+
+Claims, processes, records, leaderboard and resumption are the real ones; only what a half does is not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmark import bench, claims, digests, records
+from benchmark.errors import UserError
+from benchmark.executors import Executor, LocalExecutor
+from benchmark.files import read_json, write_json
+from benchmark.slurm import Slurm, SlurmExecutor
+
+SECONDS = float(os.environ.get("LIGHT_SECONDS", "0.01"))
+
+
+def note(directory: Path, word: str) -> None:
+    """One line in a journal that is only ever appended to."""
+    handle = os.open(directory / "journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(handle, f"{word} {os.getpid()}\n".encode())
+    os.close(handle)
+
+
+def light(half: str, directory: Path, job: dict[str, Any]) -> None:
+    """Works in ten steps, goes on where it was, and notes when two processes work on one cell at once."""
+    lock = open(directory / "lock", "w")  # noqa: SIM115  held while this process lives
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        note(directory, "overlap")
+    note(directory, f"begin-{half}")
+    seed = hashlib.sha256(f"{job['method']}{job['seed']}".encode()).digest()[0] / 10
+    state = directory / f"{half}-state.json"
+    done = (read_json(state) or {}).get("done", 0)
+    for step in range(done, 10):
+        time.sleep(SECONDS / 20)
+        write_json(state, {"done": step + 1})
+    if half == "fit":
+        digests.write_data_digest(directory / "data.json", [Path(__file__)])
+        training = {"images_seen": 10, "optimizer_steps": 1, "seconds": 0.0, "peak_memory_mib": 1.0, "select_psnr": 1.0}
+        write_json(directory / "fit.json", {
+            "fit_hash": job["fit_hash"], "status": "finished", "checkpoint": None, "skipped": None,
+            "training": training, "config": job["config"],
+        })  # fmt: skip
+        return
+    row = {"assignment": [0, 1], "psnr": [10 + seed] * 2, "ssim": [0.5] * 2, "lmse": [0.1] * 2, "mse": [0.01] * 2}
+    made = records.Record(
+        suite=job["suite"], dataset=job["dataset"], method=job["method"], seed=job["seed"], title=job["method"],
+        variant="", protocol="rgb", fit_hash=job["fit_hash"], score_hash=job["score_hash"],
+        data_digest=read_json(directory / "data.json")["digest"], checkpoint_sha256=None,
+        spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": True, "mixing": "sum", "citation": "none"},
+        config=job["config"], training=read_json(directory / "fit.json")["training"],
+        cost={"parameters": 1, "flops": None, "latency_s": 0.1, "latency_threads": 1, "peak_memory_mib": 1.0},
+        provenance={"commit": None, "processor": "any", "device": "cpu", "processes": 1},
+        rows=[{"id": str(i), **row} for i in range(20)],
+    )  # fmt: skip
+    records.write(Path(job["record"]), made)
+    note(directory, "finished")
+
+
+class LightExecutor(LocalExecutor):
+    """Forks from a server that has imported what a light half needs."""
+
+    preloaded = ("benchmark.bench",)
+    work = staticmethod(light)
+
+
+class LightSlurm(SlurmExecutor):
+    """The same in the jobs of Slurm."""
+
+    local = LightExecutor
+
+
+def main(suite: str, runs: str, jobs: str, *more: str) -> None:
+    """Run a suite."""
+    claims.STALE, claims.BEAT, claims.PATIENCE = 3.0, 0.5, 2.0
+    executor: Executor = LightExecutor(int(jobs), accelerator="cpu", threads=1)
+    if "slurm" in more:
+        executor = LightSlurm(Slurm(partition="main", max_jobs=int(jobs)), Path(runs) / Path(suite).stem)
+    try:
+        good = bench.bench(suite, Path(runs), executor, {"accelerator": "cpu"}, failed_only="retry" in more)
+    except UserError as error:
+        print(f"unblend: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    raise SystemExit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    import light as module  # jobs of Slurm find it by this name, not as __main__
+
+    module.main(*sys.argv[1:])

@@ -1,0 +1,236 @@
+"""Runners and cells that die at any moment, disks that take no more, files cut short: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark import records
+from benchmark.files import read_json
+from benchmark.processes import Process
+
+ROOT = Path(__file__).resolve().parents[2]
+LIGHT = Path(__file__).with_name("light.py")
+
+
+def suite(folder: Path, seeds: int) -> Path:
+    path = folder / "light.yaml"
+    path.write_text(
+        yaml.safe_dump({"seeds": list(range(seeds)), "datasets": ["Digits"], "methods": ["Identity", "HalfMixture"]})
+    )
+    return path
+
+
+def start(path: Path, runs: Path, jobs: int = 2, *more: str, seconds: float = 0.05) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LIGHT_SECONDS": str(seconds), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(LIGHT), str(path), str(runs), str(jobs), *more],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def finish(runner: subprocess.Popen[str], timeout: float = 200) -> str:
+    return runner.communicate(timeout=timeout)[0]
+
+
+def journals(runs: Path) -> dict[str, list[str]]:
+    found = {}
+    for path in (runs / "light/cells").rglob("journal"):
+        found[str(path.parent)] = [line.split()[0] for line in path.read_text().splitlines()]
+    return found
+
+
+def working(runs: Path) -> list[int]:
+    """Processes that work on a cell now."""
+    written = (Process.read(read_json(path)) for path in (runs / "light/cells").rglob("process-*.json"))
+    return [process.pid for process in written if process is not None and process.alive()]
+
+
+def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    path, runs, whole = suite(tmp_path, 10), tmp_path / "runs", tmp_path / "whole"
+    choose = random.Random(0)
+    runners = [start(path, runs, seconds=6) for _ in range(3)]
+    kills = {"runner": 0, "cell": 0}
+    deadline = time.monotonic() + 300
+    while sum(kills.values()) < 50 and time.monotonic() < deadline:
+        if not working(runs):  # nothing to disturb
+            time.sleep(0.02)
+            continue
+        time.sleep(choose.uniform(0, 0.6))
+        cells = working(runs)
+        if cells and choose.random() < 0.6:
+            os.kill(choose.choice(cells), signal.SIGKILL)
+            kills["cell"] += 1
+        else:
+            place = choose.randrange(3)
+            runners[place].kill()
+            runners[place].communicate()
+            runners[place] = start(path, runs, seconds=6)
+            kills["runner"] += 1
+    assert sum(kills.values()) == 50
+    said = [finish(runner) for runner in runners]
+    again = finish(start(path, runs, 2, "retry"))  # what was killed three times in a row counts as failed
+    last = start(path, runs)
+    final = finish(last)
+    assert last.returncode == 0, (said, again, final)
+    assert "20 cells, 20 reused, 0 to run" in final
+    told = journals(runs)
+    assert len(told) == 20
+    for cell, words in told.items():
+        assert words.count("finished") <= 1, (cell, words)
+        assert "overlap" not in words, (cell, words)
+    assert sum(words.count("begin-fit") for words in told.values()) > 20, "nothing was ever interrupted"
+    assert len(records.find(runs / "light/records")) == 20
+    left = [Process.read(read_json(path)) for path in (runs / "light/cells").rglob("process-*.json")]
+    assert not any(process.alive() for process in left if process is not None)
+    assert finish(start(path, whole, seconds=0.01))
+    for name in ("README.md", "results.csv"):
+        assert (runs / "light" / name).read_bytes() == (whole / "light" / name).read_bytes()
+
+
+def test_what_a_killed_runner_left_behind_ends(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 2), tmp_path / "runs"
+    runner = start(path, runs, seconds=600)
+    deadline = time.monotonic() + 60
+    while len(working(runs)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    orphans = working(runs)
+    assert len(orphans) == 2
+    runner.kill()
+    runner.communicate()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in orphans) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in orphans)
+    assert "4 to run" in finish(start(path, runs, seconds=0.01))
+
+
+def test_a_record_cut_short_is_made_again_and_no_other(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 2), tmp_path / "runs"
+    finish(start(path, runs))
+    found = sorted((runs / "light/records").rglob("*.json"))
+    before = {file: (file.read_text(), file.stat().st_mtime_ns) for file in found}
+    found[1].write_text(before[found[1]][0][:300])
+    for name in ("fit.json", "cell.json"):
+        spoilt = runs / "light/cells/digits/half_mixture/seed0" / name
+        spoilt.write_text(spoilt.read_text()[:40])
+    said = finish(start(path, runs))
+    assert "4 cells, 2 reused, 2 to run" in said
+    assert {file: file.read_text() for file in found} == {file: text for file, (text, _) in before.items()}
+    assert [file.stat().st_mtime_ns == before[file][1] for file in found].count(True) == 2
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp())
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        folder.rmdir()
+        pytest.skip(f"cannot mount a small disk here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+
+
+def test_a_full_disk_is_told_and_what_is_finished_is_kept(small_disk: Path, tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 4), small_disk / "runs"
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"0" * 900 * 1024)
+    runner = start(path, runs, 1)
+    said = finish(runner)
+    assert runner.returncode == 2, said
+    errors = [line for line in said.splitlines() if line.startswith("unblend: error")]
+    assert len(errors) == 1, said
+    assert "no space left on its disk" in errors[0]
+    finished = {file: file.read_bytes() for file in (runs / "light/records").rglob("*.json")}
+    assert 0 < len(finished) < 8
+    assert len(records.find(runs / "light/records")) == len(finished)
+    assert not list(runs.rglob("failure.json")), "a full disk is no cell's fault"
+    ballast.unlink()
+    runner = start(path, runs, 1)
+    said = finish(runner)
+    assert runner.returncode == 0, said
+    assert f"8 cells, {len(finished)} reused" in said
+    assert all(file.read_bytes() == before for file, before in finished.items())
+
+
+def test_an_unwritable_folder_is_told(small_disk: Path, tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), small_disk / "runs"
+    finish(start(path, runs))
+    finished = {file: file.read_bytes() for file in (runs / "light/records").rglob("*.json")}
+    assert len(finished) == 2
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    runner = start(suite(tmp_path, 2), runs)
+    said = finish(runner)
+    assert runner.returncode == 2, said
+    assert "Read-only file system. Make it writable" in said
+    assert {file: file.read_bytes() for file in (runs / "light/records").rglob("*.json")} == finished
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    runner = start(path, blocked / "runs")
+    said = finish(runner)
+    assert runner.returncode == 2
+    assert "Not a directory" in said
+
+
+def test_status_tells_who_runs_what_and_whose_runner_is_gone(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), tmp_path / "runs"
+    runner = start(path, runs, seconds=600)
+    deadline = time.monotonic() + 60
+    while len(working(runs)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    def status() -> str:
+        command = [sys.executable, "-m", "benchmark", "status", str(path), "--runs", str(runs)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "250"}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    said = status()
+    assert "2 running" in said
+    assert f"process {runner.pid}, since" in said
+    runner.kill()
+    runner.communicate()
+    said = status()
+    assert "2 stale" in said
+    assert "any run goes on with it" in said
+
+
+def test_a_cell_killed_again_and_again_fails_and_retry_runs_it(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), tmp_path / "runs"
+    runner = start(path, runs, 1, seconds=20)
+    killed: set[int] = set()
+    deadline = time.monotonic() + 180
+    while not list(runs.rglob("failure.json")) and time.monotonic() < deadline:
+        for pid in set(working(runs)) - killed:
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.02)
+    runner.send_signal(signal.SIGTERM)
+    said = finish(runner)
+    failures = list((runs / "light/cells").rglob("failure.json"))
+    assert len(failures) == 1, said
+    assert len(killed) == 3
+    failure = json.loads(failures[0].read_text())
+    assert failure["kind"] == "killed"
+    assert "signal 9" in failure["error"]
+    runner = start(path, runs)
+    said = finish(runner)
+    assert runner.returncode == 1
+    assert "1 failed before: `unblend retry" in said
+    runner = start(path, runs, 1, "retry")
+    said = finish(runner)
+    assert runner.returncode == 0, said
+    assert len(records.find(runs / "light/records")) == 2
