@@ -126,9 +126,10 @@ def test_generators_and_discriminators_train_in_two_processes_and_in_half_precis
         other = weights["two"][name]
         if name.endswith("_extra_state"):  # a pool of older work, of all processes in the order of their samples
             assert held["count"] == other["count"] == 24
-            held, other = held["images"], other["images"]
+            assert float((held["images"] - other["images"]).abs().mean()) < 0.01  # in another order: 0.3
+            continue
         # Adam makes full steps of gradients that are rounding errors: single weights may differ, not all.
-        assert float((held.float() - other.float()).abs().mean()) < 5e-4, name
+        assert float((held.float() - other.float()).abs().mean()) < 1e-3, name
 
 
 def cell(directory: Path, images: int) -> Path:
