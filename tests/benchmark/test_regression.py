@@ -16,7 +16,6 @@ from benchmark.fit import arguments
 from benchmark.lightning_cli import UnblendCLI
 from benchmark.records import METRICS, Record
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args parameter")
 
 
