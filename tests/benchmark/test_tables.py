@@ -105,7 +105,7 @@ def place(root: Path, one: records.Record) -> Path:
 
 
 SPOILT: list[tuple[dict[str, Any], str]] = [
-    ({"schema": 99}, "schema 99, this version reads 1"),
+    ({"schema": 99}, "schema 99, this version reads"),
     ({"protocol": "rgbb"}, "unknown protocol 'rgbb': there are rgb, rgb-uniform, y, intrinsic"),
     ({"protocol": "rgb<script>"}, "unknown protocol"),
     ({"dataset": "../../else"}, "dataset '../../else' cannot name a folder"),
