@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from benchmark import records
+from benchmark import records, samples
 from benchmark.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +39,12 @@ def rows(path: Path) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in records.read(path).rows}
 
 
+def sample_ids(record: Path) -> list[str]:
+    notes = [read_json(path) for path in sorted(samples.folder(record).glob("*.json"))]
+    assert all((samples.folder(record) / name).is_file() for note in notes for name in note["files"].values())
+    return [note["id"] for note in notes]
+
+
 def assert_same_rows(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> None:
     assert one.keys() == other.keys()
     for name, row in one.items():
@@ -58,6 +64,8 @@ def test_two_processes_give_the_record_of_one(unblend: Any, tmp_path: Path) -> N
     assert len(alone.rows) == 21
     assert alone.training["images_seen"] == 192
     assert alone.provenance["processes"] == 1
+    shown = sample_ids(record)
+    assert shown == sorted(row["id"] for row in alone.rows)[:3]
 
     done = unblend(*common)
     assert "1 cells, 1 reused, 0 to run" in done.stdout
@@ -70,6 +78,7 @@ def test_two_processes_give_the_record_of_one(unblend: Any, tmp_path: Path) -> N
     assert scored.checkpoint_sha256 == alone.checkpoint_sha256
     assert (scored.fit_hash, scored.score_hash) == (alone.fit_hash, alone.score_hash)
     assert_same_rows({row["id"]: row for row in alone.rows}, rows(record))
+    assert sample_ids(record) == shown, "the same pictures, whoever scored them"
 
     shutil.rmtree(tmp_path / "runs")  # trained by two, with the same samples in the same batches
     done = unblend(*common, "--devices", "2", "--jobs", "1")

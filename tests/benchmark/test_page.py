@@ -108,6 +108,27 @@ def test_pictures_are_kept_once_and_strangers_notes_are_not_followed(tmp_path: P
     assert samples.folder(paths[0]) == tmp_path / "quick/samples/rain/aaa/seed0"
 
 
+def test_an_unpublished_method_is_drawn_beside_the_published_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = tmp_path / "leaderboards"
+    monkeypatch.setattr(leaderboard, "COMMITTED", committed)
+    place(committed, record("aaa"))
+    place(committed, record("else", suite="other"))
+    place(tmp_path / "runs", record("mine"))
+    leaderboard.main([str(tmp_path / "runs/quick")])
+    page = (tmp_path / "runs/quick/index.html").read_text()
+    assert all(name in page for name in ("AAA", "MINE"))
+    assert "ELSE" not in page
+    assert page.count('<small class="badge">not published</small>') == 1
+    assert not (committed / "index.html").exists()
+    leaderboard.main([])
+    page = (committed / "index.html").read_text()
+    assert all(name in page for name in ("AAA", "ELSE"))
+    assert "MINE" not in page
+    assert (committed / "quick/README.md").is_file()
+
+
 # In a browser
 
 

@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, unblend: Any) -> Path:
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "all")
-    done = unblend("bench", "tiny", cwd=folder, PYTHONDONTWRITEBYTECODE="1")
+    done = unblend("bench", "tiny", cwd=folder, timeout=600, PYTHONDONTWRITEBYTECODE="1")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

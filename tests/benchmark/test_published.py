@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_another_protocol_is_said_and_a_layer_that_is_not_there_is_left_empty() 
 
 def test_tables_that_cannot_be_filled_say_why() -> None:
     assert "not public" in shown(TABLES["bits_net-1"], [])
-    assert "`unblend bench real" in shown(TABLES["sils-1"], [])
+    assert re.search("`unblend bench [a-z_ ]*real", shown(TABLES["sils-1"], []))
     for table in TABLES.values():
         assert "missing: " in shown(table, [])
 
