@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUITE ?= quick
 READY := $(VENV)/.ready
 
-.PHONY: setup bench bench-slurm test lint leaderboard speed pictures clean
+.PHONY: setup bench bench-slurm test lint regression leaderboard docs speed pictures clean
 
 setup: $(READY)
 
@@ -30,14 +30,26 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Retrains the smoke suite, some minutes; fails when a score has moved.
+regression: setup
+	$(BIN)/unblend regression $(ARGS)
+
+# Tables and the page runs/$(SUITE)/index.html.
 leaderboard: setup
 	$(BIN)/unblend leaderboard runs/$(SUITE)
+
+# The documentation as a site in build/docs; strict: a broken link is an error.
+docs: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 speed: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.lmse
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.data
 	$(BIN)/python -m benchmark.speed.bits_net
 	$(BIN)/python -m benchmark.speed.dmgn
+	$(BIN)/python -m benchmark.speed.priors
+	$(BIN)/python -m benchmark.speed.page
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.sweep
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.lightning
 

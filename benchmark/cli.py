@@ -5,6 +5,7 @@ Commands that only look at files import nothing heavy; those that train come fro
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -23,6 +24,20 @@ from datamodules.errors import DataNotice
 
 RUNS = "runs"
 TRAINING = ("fit", "validate", "predict", "evaluate")
+
+# Commands with options of their own, imported when they are called.
+MODULES = {
+    "show": "benchmark.show",
+    "separate": "benchmark.separate",
+    "leaderboard": "benchmark.leaderboard",
+    "paper": "benchmark.published",
+    "compare": "benchmark.compare",
+    "new-method": "benchmark.new_method",
+    "join": "benchmark.join",
+    "publish": "benchmark.publish",
+    "regression": "benchmark.regression",
+    "bless": "benchmark.bless",
+}
 
 
 def bench(
@@ -119,21 +134,6 @@ def status(suite: str, runs: str = RUNS) -> None:
     from benchmark.bench import status
 
     Console().print(status(suite, Path(runs)))
-
-
-def leaderboard(folder: str) -> None:
-    """Build README.md and results.csv of a suite's folder from its records.
-
-    Args:
-        folder: for example runs/quick.
-    """
-    from benchmark import leaderboard, records
-
-    found = records.find(Path(folder) / "records")
-    if not found:
-        raise UserError(f"no records in {Path(folder) / 'records'}: run `unblend bench SUITE` first.")
-    leaderboard.write(Path(folder), found)
-    leaderboard.show(found, Console())
 
 
 def list_(what: Literal["methods", "datasets", "suites"], root: str | None = None) -> None:
@@ -241,7 +241,6 @@ COMMANDS: dict[str, Any] = {
     "bench": bench,
     "retry": retry,
     "status": status,
-    "leaderboard": leaderboard,
     "list": list_,
     "doctor": doctor,
 }
@@ -255,7 +254,14 @@ HELP = """usage: unblend COMMAND ...
   show DATASET [--source S]       a picture of mixtures and their layers
   verify [NAMES]                  are real data sets what they should be?
   separate IMAGE… --model M       the layers of any picture, as PNG
-  leaderboard FOLDER              tables from records
+  leaderboard [FOLDER]            tables and the page from records
+  compare A B [--suite S]         is A better than B, by how much, beyond noise?
+  paper [TABLE]                   a paper's table beside what was measured
+  new-method NAME                 write a method to begin with, and its test
+  join --model M --suite S        run your own method through a suite, and see where it stands
+  publish FOLDER                  check a run's records and copy them to leaderboards/
+  regression                      retrain the smoke suite: has a score moved?
+  bless --reason R                make what regression measured the new golden values
   doctor                          versions, devices, data found
 
   fit       --model M --data D    train one method (Lightning's options; --print_config)
@@ -283,6 +289,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run ``unblend``; what a person can mend ends in one line on stderr and exit status 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     warnings.showwarning = _tell
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # so that `--model my_net.MyNet` finds my_net.py here
     try:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             print(HELP)
@@ -290,20 +298,14 @@ def main(arguments: list[str] | None = None) -> None:
             from benchmark.training import main as train
 
             train(arguments)
-        elif arguments[0] == "show":
-            from benchmark.show import main as show
-
-            show(arguments[1:])
-        elif arguments[0] == "separate":
-            from benchmark.separate import main as separate
-
-            separate(arguments[1:])
+        elif arguments[0] in MODULES:
+            importlib.import_module(MODULES[arguments[0]]).main(arguments[1:])
         elif arguments[0] == "verify":
             verify(arguments[1:])
         elif arguments[0] in COMMANDS:
             auto_cli(COMMANDS, args=arguments, parser_class=_OneLineParser)
         else:
-            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, "separate", "show", "verify"])
+            raise unknown("command", arguments[0], [*COMMANDS, *TRAINING, *MODULES, "verify"])
     except Exception as error:
         if not isinstance(error, ArgumentError) and told(error) is None:
             raise

@@ -43,6 +43,27 @@ class ReportProgress(Callback):
             write_json(self.path, report)
 
 
+class LearningCurve(Callback):
+    """Notes the PSNR on the select role at each look; an interrupted run goes on with what it had.
+
+    Attributes:
+        points: [training images seen, PSNR in dB] for each look.
+    """
+
+    def __init__(self) -> None:
+        self.points: list[list[float]] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        seen = images_seen(trainer, trainer.datamodule.batch_size)  # type: ignore[attr-defined]
+        self.points.append([seen, round(float(trainer.callback_metrics["select/psnr"]), 4)])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"points": self.points}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.points = list(state_dict["points"])
+
+
 def arguments(config: dict[str, Any], execution: dict[str, Any], root: Path) -> dict[str, Any]:
     """A cell's configuration with the parts that only say where and how it is run."""
     data = {**config["data"]["init_args"], "root": execution["root"], "num_workers": execution["num_workers"]}
@@ -84,7 +105,8 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
         data.open()
         if trainer.is_global_zero:
             digests.write_data_digest(directory / "data.json", data.files())
-    training = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0, "select_psnr": None}
+    training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
+    training |= {"select_psnr": None, "curve": []}
     if model.card.trains and outcome["status"] == "finished":
         previous = read_json(started)
         resume = resumable.is_file() and previous is not None and previous["fit_hash"] == job["fit_hash"]
@@ -94,7 +116,9 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
         if not resume and trainer.is_global_zero:
             resumable.unlink(missing_ok=True)
             write_json(started, {"fit_hash": job["fit_hash"]})
-        trainer.callbacks.insert(0, ReportProgress(directory / "progress.json"))  # type: ignore[attr-defined]
+        curve = LearningCurve()
+        # Before the checkpoint's callback, which saves what the others hold.
+        trainer.callbacks[:0] = [ReportProgress(directory / "progress.json"), curve]  # type: ignore[attr-defined]
         prepare(trainer)
         shape_for_speed(model, job["execution"])
         trainer.fit(model, datamodule=data, ckpt_path=str(resumable) if resume else None, weights_only=True)
@@ -105,6 +129,7 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
             "seconds": round(next(c.seconds for c in trainer.callbacks if isinstance(c, Resumable)), 3),  # type: ignore[attr-defined]
             "peak_memory_mib": peak_memory_mib(model.device),
             "select_psnr": float(chosen.best_model_score),  # type: ignore[union-attr]
+            "curve": curve.points,
         }
         outcome["checkpoint"] = CHECKPOINT
     if trainer.is_global_zero:

@@ -1,166 +1,156 @@
-"""Records -> tables. Pure functions of the records: building twice changes no byte."""
+"""Records -> leaderboards. What is written is a pure function of the records: building twice changes no byte."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import defaultdict
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 
+from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from benchmark import checks, tables
+from benchmark.catalogue import ROOT
+from benchmark.errors import UserError
 from benchmark.files import write_text
-from benchmark.records import METRICS, Record
+from benchmark.records import Record
+from benchmark.statistics import Line
+from benchmark.statistics import table as statistics_of
 
-HEADER = (
-    "method", "variant", "seeds", "PSNR (dB)", "SSIM", "LMSE", "MSE",
-    "parameters", "GFLOPs", "latency (ms)", "images seen", "train (s)",
-)  # fmt: skip
+COMMITTED = ROOT / "leaderboards"
 
 
 @dataclass(frozen=True)
-class Line:
-    """One method on one data set, over its seeds."""
+class Found:
+    """A record and where it lies.
 
-    records: tuple[Record, ...]
+    Attributes:
+        record: as read.
+        path: of its file, ``SUITE/records/DATASET/METHOD/seedN.json``.
+        committed: it lies in ``leaderboards/``, so it was published.
+    """
+
+    record: Record
+    path: Path
+    committed: bool
 
     @property
-    def first(self) -> Record:
-        """For what all seeds share."""
-        return self.records[0]
-
-    def mean(self, metric: str) -> float:
-        """Mean over seeds of the mean over test images."""
-        return fmean(record.mean(metric) for record in self.records)
-
-    def text(self, metric: str, digits: int) -> str:
-        """Mean ± standard deviation over seeds; no deviation for a single seed."""
-        values = [record.mean(metric) for record in self.records]
-        spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-        return f"{fmean(values):.{digits}f}{spread}"
-
-    def cells(self) -> list[str]:
-        """What a table shows, in the order of ``HEADER``."""
-        cost = self.first.cost
-        trained = [record.training for record in self.records]
-        return [
-            self.first.title,
-            self.first.variant,
-            str(len(self.records)),
-            self.text("psnr", 2),
-            self.text("ssim", 3),
-            self.text("lmse", 3),
-            self.text("mse", 4),
-            f"{cost['parameters']:,}",
-            "–" if cost["flops"] is None else f"{cost['flops'] / 1e9:.3g}",
-            f"{1000 * fmean(record.cost['latency_s'] for record in self.records):.3g}",
-            f"{round(fmean(training['images_seen'] for training in trained)):,}",
-            f"{fmean(training['seconds'] for training in trained):.0f}",
-        ]
+    def suite_folder(self) -> Path:
+        """The folder of its suite, with ``records``, ``samples`` and ``cells``."""
+        return self.path.parents[3]
 
 
-def lines(records: list[Record]) -> dict[str, list[Line]]:
-    """Data set -> its lines, best PSNR first."""
-    grouped: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+def collect(folders: Sequence[Path]) -> list[Found]:
+    """Sound records of suites' folders; others are skipped, with a warning on stderr.
+
+    Where two folders have a method's row of the same suite and data set, the later folder's seeds replace the
+    earlier one's: seeds of different code do not mix.
+
+    Args:
+        folders: of suites, with ``records`` in each.
+    """
+    rows: dict[tuple[str, str, str], list[Found]] = {}
+    for folder in folders:
+        here: dict[tuple[str, str, str], list[Found]] = {}
+        for path in sorted((folder / "records").glob("*/*/seed*.json")):
+            try:
+                record = checks.read(path)
+            except UserError as error:
+                print(f"unblend: warning: skipped: {error}", file=sys.stderr)
+                continue
+            committed = COMMITTED in path.resolve().parents
+            here.setdefault((record.suite, record.dataset, record.method), []).append(Found(record, path, committed))
+        rows |= here
+    ordered = sorted(rows.items())
+    return [one for _, row in ordered for one in sorted(row, key=lambda one: one.record.seed)]
+
+
+def folders_of(*roots: Path) -> list[Path]:
+    """Folders of suites below folders such as ``runs`` and ``leaderboards``."""
+    return [folder.parent for root in roots for folder in sorted(root.glob("*/records"))]
+
+
+def everything(runs: Path) -> list[Record]:
+    """All sound records: committed ones, and those of this machine's runs."""
+    return [one.record for one in collect(folders_of(COMMITTED, runs))]
+
+
+def lines(records: Sequence[Record]) -> dict[str, list[Line]]:
+    """Data set -> its lines, best PSNR first; records of one suite."""
+    grouped: dict[str, dict[str, list[Record]]] = {}
     for record in sorted(records, key=lambda record: (record.dataset, record.method, record.seed)):
-        grouped[record.dataset][record.method].append(record)
+        grouped.setdefault(record.dataset, {}).setdefault(record.method, []).append(record)
     return {
-        dataset: sorted((Line(tuple(group)) for group in methods.values()), key=lambda line: -line.mean("psnr"))
-        for dataset, methods in grouped.items()
+        dataset: statistics_of([tuple(group) for group in methods.values()]) for dataset, methods in grouped.items()
     }
 
 
-def markdown(records: list[Record]) -> str:
-    """The leaderboard as Markdown, one table for each data set."""
-    parts = [f"# Leaderboard: {records[0].suite}", ""]
-    for dataset, table in lines(records).items():
-        first = table[0].first
-        spec = first.spec
-        order = "in their order" if spec["ordered"] else "best assignment of layers per image"
-        parts += [
-            f"## {dataset}",
-            "",
-            f"{len(first.rows)} test images; {len(spec['scored'])} of {len(spec['layers'])} layers scored, {order}; "
-            f"image formation: {spec['mixing']}; protocol: {first.protocol}. {spec['citation']}.",
-            "",
-            _row(HEADER),
-            _row(["---", "---", *("---:" for _ in HEADER[2:])]),
-            *(_row(line.cells()) for line in table),
-            "",
-        ]
-    parts += [
-        "Scores are means over test images of each image's mean over layers (± standard deviation over seeds). "
-        "FLOPs (a multiply-add is two) and latency are for one test image; latency is the median on "
-        + "; ".join(sorted({_hardware(record) for record in records})) + ".",
-        "",
-    ]  # fmt: skip
-    return "\n".join(parts)
+def write(folder: Path, records: Sequence[Record], *, latex: bool = False) -> None:
+    """Write ``README.md``, ``results.csv`` and ``results.json`` of a suite's folder; ``results.tex`` on demand.
+
+    Args:
+        folder: of a suite.
+        records: of that suite.
+        latex: write tables for LaTeX, too.
+    """
+    suite, found = records[0].suite, lines(records)
+    write_text(folder / "README.md", tables.markdown(suite, found))
+    write_text(folder / "results.csv", tables.results_csv(found))
+    write_text(folder / "results.json", tables.results_json(suite, found))
+    if latex:
+        write_text(folder / "results.tex", tables.latex(found))
 
 
-def results_csv(records: list[Record]) -> str:
-    """One line for each record, with plain numbers."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        [
-            "dataset",
-            "method",
-            "variant",
-            "seed",
-            "protocol",
-            *METRICS,
-            "test_images",
-            "parameters",
-            "flops",
-            "latency_s",
-            "peak_memory_mib",
-            "images_seen",
-            "train_seconds",
-            "fit_hash",
-            "score_hash",
-            "commit",
-        ]
-    )
-    for table in lines(records).values():
-        for record in (record for line in table for record in line.records):
-            cost, training = record.cost, record.training
-            writer.writerow(
-                [record.dataset, record.method, record.variant, record.seed, record.protocol]
-                + [f"{record.mean(metric):.6g}" for metric in METRICS]
-                + [len(record.rows), cost["parameters"], cost["flops"], f"{cost['latency_s']:.6g}"]
-                + [cost["peak_memory_mib"], training["images_seen"], training["seconds"]]
-                + [record.fit_hash[:12], record.score_hash[:12], record.provenance["commit"]]
-            )
-    return stream.getvalue()
-
-
-def write(folder: Path, records: list[Record]) -> None:
-    """Write ``README.md`` and ``results.csv`` of a suite's folder."""
-    write_text(folder / "README.md", markdown(records))
-    write_text(folder / "results.csv", results_csv(records))
-
-
-def show(records: list[Record], console: Console) -> None:
+def show(records: Sequence[Record], console: Console) -> None:
     """Print the leaderboard; wrapped columns are unreadable, so lines may be longer than the terminal."""
-    wide = Console(file=console.file, width=max(console.width, 140))
+    wide = Console(file=console.file, width=max(console.width, 220))
     for dataset, lines_of_set in lines(records).items():
-        table = Table(title=dataset, title_justify="left")
-        for name in HEADER:
-            table.add_column(name, justify="left" if name in ("method", "variant") else "right")
+        layers = tables.scored_layers(lines_of_set)
+        layers = layers if len(layers) > 1 and lines_of_set[0].first.spec["ordered"] else []
+        table = Table(title=Text(dataset), title_justify="left")
+        for name in (*tables.HEADER, *(f"{layer} (dB)" for layer in layers)):
+            table.add_column(Text(name), justify="left" if name in ("method", "variant") else "right", no_wrap=True)
         for line in lines_of_set:
-            table.add_row(*line.cells())
+            alone = [tables.text(line.score(layer, "psnr"), "psnr") for layer in layers]
+            table.add_row(*(Text(cell) for cell in (*tables.cells(line), *alone)))
         wide.print(table)
 
 
-def _row(cells: tuple[str, ...] | list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def main(arguments: list[str]) -> None:
+    """``unblend leaderboard [FOLDER]``.
 
+    Raises:
+        UserError: no records.
+    """
+    parser = ArgumentParser(
+        prog="unblend leaderboard", description="Build tables and the page from records.", exit_on_error=False
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=str, help="of a suite, such as runs/quick; default all of leaderboards/"
+    )
+    parser.add_argument("--latex", action="store_true", help="write results.tex (booktabs), too")
+    options = parser.parse_args(arguments)
+    from benchmark import gallery
 
-def _hardware(record: Record) -> str:
-    threads = record.cost["latency_threads"]
-    if threads is None:
-        return str(record.provenance["device"])
-    return f"{record.provenance['processor']} ({threads} thread{'s' if threads > 1 else ''} used)"
+    console = Console(highlight=False)
+    if options.folder is None:
+        found = collect(folders_of(COMMITTED))
+        if not found:
+            raise UserError(f"no records in {COMMITTED}: run `unblend publish runs/SUITE` first.")
+        for folder in {one.suite_folder for one in found}:
+            write(folder, [one.record for one in found if one.suite_folder == folder], latex=options.latex)
+        page = gallery.build(found, COMMITTED)
+    else:
+        folder = Path(options.folder)
+        own = collect([folder])
+        if not own:
+            raise UserError(f"no records in {folder / 'records'}: run `unblend bench SUITE` first.")
+        write(folder, [one.record for one in own], latex=options.latex)
+        show([one.record for one in own], console)
+        suites = {one.record.suite for one in own}
+        beside = [path for path in folders_of(COMMITTED) if path.name in suites]
+        page = gallery.build(collect([*beside, folder]), folder)
+    console.print(f"page: {page}", soft_wrap=True)

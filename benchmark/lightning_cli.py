@@ -38,24 +38,30 @@ class NonFiniteLoss(UserError):
 
 
 class FiniteLoss(Callback):
-    """Stops a run whose loss is not finite, and names the step where it first was not.
+    """Stops a run whose loss is not finite, and names the step where, and the network whose it first was not.
 
     The device is asked only now and then, so that it need not wait for the host at each step.
     """
 
     def __init__(self, every: int = 25) -> None:
         self.every = every
+        self.names: list[str] = []
         self.first_bad: torch.Tensor | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if loss is None:
+        if outputs is None:
             return
-        step = torch.tensor(batch_idx // trainer.accumulate_grad_batches, device=loss.device)
-        known = torch.full_like(step, -1) if self.first_bad is None else self.first_bad
-        self.first_bad = torch.where((known < 0) & ~torch.isfinite(loss.detach()).all(), step, known)
+        parts = dict(outputs) if isinstance(outputs, dict) else {"loss": outputs}
+        if len(parts) > 1:
+            del parts["loss"]  # the sum of the others
+        self.names = list(parts)
+        bad = torch.stack([~torch.isfinite(part.detach()).all() for part in parts.values()])
+        step = torch.full((), batch_idx // trainer.accumulate_grad_batches, device=bad.device)
+        # The step and the place of the first loss among the networks'; −1 until there is one.
+        found = torch.where(bad.any(), torch.stack([step, bad.int().argmax()]), -1)
+        self.first_bad = found if self.first_bad is None else torch.where(self.first_bad < 0, found, self.first_bad)
         if (batch_idx + 1) % self.every == 0 or trainer.is_last_batch:
             self._check(trainer)
 
@@ -63,10 +69,14 @@ class FiniteLoss(Callback):
         self._check(trainer)  # before a checkpoint is chosen
 
     def _check(self, trainer: Trainer) -> None:
-        if self.first_bad is not None and (step := int(self.first_bad)) >= 0:
-            batch = trainer.datamodule.batch_size  # type: ignore[attr-defined]
+        if self.first_bad is None:
+            return
+        step, which = self.first_bad.tolist()
+        if step >= 0:
+            images = step * trainer.datamodule.batch_size  # type: ignore[attr-defined]
+            whose = f"training loss of the {self.names[which]}" if len(self.names) > 1 else "training loss"
             raise NonFiniteLoss(
-                f"the training loss was not finite at step {step} (after {step * batch} images): "
+                f"the {whose} was not finite at step {step} (after {images} images): "
                 "lower the learning rate, or train with precision 32-true."
             )
 

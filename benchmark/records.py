@@ -12,7 +12,7 @@ from typing import Any
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_json
 
-SCHEMA = 1
+SCHEMA = 2
 METRICS = ("psnr", "ssim", "lmse", "mse")
 
 
@@ -34,9 +34,12 @@ class Record:
         checkpoint_sha256: of the weights that were scored; None where nothing was trained.
         spec: the data's ``LayerSpec``.
         config: complete resolved configuration.
-        training: images seen, optimiser steps, seconds, peak memory in MiB, PSNR on the select role in dB.
+        training: images seen, optimiser steps, seconds, peak memory in MiB, PSNR on the select role in dB, and its
+            ``curve``: [images seen, PSNR on the select role] for each look.
         cost: parameters, FLOPs and median latency (seconds) for one test image, peak memory in MiB.
         provenance: commit, versions, hardware, time.
+        latent: of a method with latent spaces, their ``separation`` (distance between the spaces' centres over that
+            within) and the ``images`` it was measured on; else empty.
         rows: for each test image its id, the assignment, and per layer PSNR (dB), SSIM, LMSE and MSE.
         schema: version of this layout.
     """
@@ -57,6 +60,7 @@ class Record:
     training: dict[str, Any]
     cost: dict[str, Any]
     provenance: dict[str, Any]
+    latent: dict[str, float]
     rows: list[dict[str, Any]]
     schema: int = SCHEMA
 

@@ -13,7 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
-from benchmark import cost, digests, metrics, provenance, records
+from benchmark import cost, digests, latent, metrics, provenance, records, samples
 from benchmark.files import read_json, write_json
 from benchmark.fit import arguments
 from benchmark.lightning_cli import UnblendCLI, started_by_slurm
@@ -28,9 +28,16 @@ HOW = ("accelerator", "devices", "nodes", "accumulate", "compile", "channels_las
 class Scoring(LightningModule):
     """Runs a method on test batches and scores each image on the device, in float32."""
 
-    def __init__(self, method: SeparationMethod, spec: dict[str, Any], seed: int) -> None:
+    def __init__(
+        self, method: SeparationMethod, spec: dict[str, Any], seed: int, sampler: samples.SampleWriter | None = None
+    ) -> None:
         super().__init__()
-        self.method, self.spec, self.seed = method, spec, seed
+        self.method, self.spec, self.seed, self.sampler, self.passed = method, spec, seed, sampler, 0
+
+    def on_predict_start(self) -> None:
+        if self.sampler is not None and self.trainer.is_global_zero:
+            self.sampler.clear()
+        self.trainer.strategy.barrier()
 
     def predict_step(self, batch: LayerBatch, batch_idx: int) -> list[dict[str, Any]]:
         estimates = self.method(batch.mixture, [image_seed(self.seed, name) for name in batch.ids])
@@ -42,7 +49,18 @@ class Scoring(LightningModule):
             protocol_name=self.spec["protocol"],
             ordered=self.spec["ordered"],
         )
+        self._keep(batch, estimates, scores)
         return [{"id": name, **row} for name, row in zip(batch.ids, scores, strict=True)]
+
+    def _keep(self, batch: LayerBatch, estimates: torch.Tensor, scores: list[dict[str, Any]]) -> None:
+        for i, name in enumerate(batch.ids):
+            # Rank r of W has images r, r + W, …
+            place = self.passed * self.trainer.world_size + self.trainer.global_rank
+            self.passed += 1
+            if self.sampler is not None:
+                assigned = estimates[i][scores[i]["assignment"]]
+                truth = batch.layers[i, : len(self.spec["scored"])]
+                self.sampler.write(place, name, batch.mixture[i], truth, assigned)
 
 
 class RowWriter(BasePredictionWriter):
@@ -119,6 +137,7 @@ def score_images(
     devices: Any = 1,
     nodes: int = 1,
     precision: Any = "32-true",
+    record: Path | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]] | None:
     """Score a method on the test role; the only way to a score.
 
@@ -131,6 +150,7 @@ def score_images(
         devices: of Lightning's Trainer; at most one for each test image is used.
         nodes: each with so many devices.
         precision: of the method's own computations; scores are always float32.
+        record: path of the record that is to be; samples are kept beside it. None: no samples.
 
     Returns:
         Rows, cost and provenance; None on all processes but the first.
@@ -156,7 +176,8 @@ def score_images(
         enable_model_summary=False,
         callbacks=[RowWriter(folder, folder / "progress.json", total)],
     )
-    scoring = Scoring(method.eval(), dict(data.spec), seed)
+    sampler = samples.SampleWriter(samples.folder(record), data.spec["scored"]) if record else None
+    scoring = Scoring(method.eval(), dict(data.spec), seed, sampler)
     method.workspace = folder / "unfinished" / digests.of_source(type(method).__module__)[:16]
     method.watch = Iterations(folder / "progress.json", trainer)
     with torch.no_grad():
@@ -203,6 +224,7 @@ def score(directory: Path) -> None:
         devices=execution["devices"],
         nodes=execution.get("nodes", 1),
         precision=job["config"]["trainer"]["precision"],
+        record=Path(job["record"]),
     )
     if scored is None:
         return
@@ -227,6 +249,7 @@ def score(directory: Path) -> None:
             training=fitted["training"],
             cost=costs,
             provenance=origin,
+            latent=latent.report(method, data, directory / "latent.png"),
             rows=rows,
         ),
     )

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from benchmark import catalogue, digests
+from benchmark import catalogue, checkpoints, digests
 from benchmark.inference import images_that_fit, separate_image
 from benchmark.score import image_seed
 from benchmark.show import paste, thumbnail
@@ -197,15 +197,17 @@ def _method(method_class: type[SeparationMethod], options: Any, channels: int) -
     """The method, with the weights and options of a checkpoint or with those given."""
     device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     if options.checkpoint is not None:
-        method = _trained(method_class, Path(options.checkpoint))
+        method = trained(Path(options.checkpoint), method_class)
     elif method_class.card.trains:
         raise UserError(f"{method_class.card.title} is trained: give --checkpoint, for example runs/fit/best.ckpt.")
     else:
         parser = _parser(method_class)
         blend = parser.instantiate_classes(options).mixing
+        # A prior knows what its layers are, and has an order for them; others only that there are two.
         spec = LayerSpec(
-            layers=["layer_1", "layer_2"], scored=[], ordered=False, channels=channels, scale=1, mixing=blend.name,
-            gain=blend.gain(2), pairing="paired", protocol="rgb", citation="", licence="",
+            layers=list(method_class.layer_names), scored=[], ordered=method_class.card.ordered_only,
+            channels=channels, scale=1, mixing=blend.name, gain=blend.gain(2), fusion=blend.fusion,
+            gamma=blend.gamma, pairing="paired", protocol="rgb", citation="", licence="",
         )  # fmt: skip
         method = method_class(**dict(options.get("model") or {}), spec=spec)
         reason = method.card.accepts(spec)
@@ -217,18 +219,43 @@ def _method(method_class: type[SeparationMethod], options: Any, channels: int) -
         raise UserError(f"device {device}: {' '.join(str(error).split())[:200]}") from error
 
 
-def _trained(method_class: type[SeparationMethod], path: Path) -> SeparationMethod:
-    if not path.is_file():
-        raise UserError(f"no checkpoint {path}: `unblend fit` writes runs/fit/best.ckpt.")
+def trained(path: Path, method_class: type[SeparationMethod] | None = None) -> SeparationMethod:
+    """A method with its weights and options from a checkpoint.
+
+    Args:
+        path: of the checkpoint, as ``unblend fit`` wrote it.
+        method_class: of the method; default what the checkpoint names.
+
+    Raises:
+        UserError: no checkpoint, one of another method, or one that holds Python objects.
+    """
+    held = checkpoints.read(path)
+    if "hyper_parameters" not in held:
+        raise UserError(
+            f"checkpoint {path}: it has weights, but not the options they belong to; give one that fit wrote."
+        )
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        if method_class is None:
+            method_class = _named(path, held["hyper_parameters"].get("_class_path"))
         known = {name: value for name, value in held["hyper_parameters"].items() if not name.startswith("_")}
         method = method_class(**known)
         method.load_state_dict(held["state_dict"])
-    except Exception as error:
+    except (RuntimeError, TypeError, UserError) as error:
         what = " ".join(str(error).split())[:300]
-        raise UserError(f"checkpoint {path} does not fit {method_class.__name__}: {what}.") from error
+        name = "any method" if method_class is None else method_class.__name__
+        raise UserError(f"checkpoint {path} does not fit {name}: {what}.") from error
     return method
+
+
+def _named(path: Path, class_path: object) -> type[SeparationMethod]:
+    """The method that a checkpoint names; a stranger's may name any class, so only methods are taken."""
+    module, _, name = str(class_path).rpartition(".")
+    found = getattr(importlib.import_module(module), name, None) if module.partition(".")[0] == "methods" else None
+    if not isinstance(found, type) or not issubclass(found, SeparationMethod):
+        raise UserError(
+            f"checkpoint {path}: it names {class_path!r}, which is no method of this project; give --model."
+        )
+    return found
 
 
 def _apart(argument: str) -> list[str]:

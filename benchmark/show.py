@@ -18,7 +18,7 @@ from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 
 HELP = """usage: unblend show DATASET [--role train|select|test] [--rows N] [--height PIXELS] [--out FILE]
-                            [options of the data set, such as --source]
+                            [--latent CHECKPOINT] [options of the data set, such as --source]
 
 `unblend show DATASET --help` explains each option; `unblend list datasets` names the data sets."""
 
@@ -46,10 +46,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--role", type=Literal["train", "select", "test"], default="test", help="which images")
     parser.add_argument("--rows", type=int, default=4, help="how many mixtures")
     parser.add_argument("--height", type=int, default=192, help="of a picture, in pixels")
+    parser.add_argument("--latent", type=str | None, help="show a trained method's latent spaces on the test images")
     parser.add_argument("--out", type=str, default=f"runs/show/{entry.folder}.png", help="PNG file")
     parser.add_class_arguments(dataset, None)
     config = parser.instantiate_classes(parser.parse_args(arguments[1:]))
-    role, rows, height, out = (config.pop(key) for key in ("role", "rows", "height", "out"))
+    role, rows, height, out, latent = (config.pop(key) for key in ("role", "rows", "height", "out", "latent"))
     if rows < 1 or height < 16:
         raise UserError(f"rows {rows}, height {height}: at least 1 row, of at least 16 pixels.")
     options: dict[str, Any] = dict(config.items())
@@ -58,8 +59,35 @@ def main(arguments: list[str]) -> None:
     path = Path(out)
     path.parent.mkdir(parents=True, exist_ok=True)
     data = dataset(**options)
+    if latent is not None:
+        show_latent(data, Path(latent), path)
+        return
     sheet(data, role, rows, height).save(path)
     print(f"{name}, {role} role: {path}")
+
+
+def show_latent(data: LayerDataModule, checkpoint: Path, picture: Path) -> None:
+    """Write where a trained method puts mixtures and layers in its latent spaces.
+
+    Raises:
+        UserError: no checkpoint, a method without latent spaces, or one that cannot take such data.
+    """
+    from benchmark.latent import report  # these import this module
+    from benchmark.separate import trained
+
+    method = trained(checkpoint).eval()
+    spec = LayerSpec(**{**data.spec, "pairing": method.card.supervision})
+    reason = method.card.accepts(spec)
+    learnt = method.hparams["spec"]["layers"]
+    if reason is None and spec["layers"] != learnt:
+        reason = f"{checkpoint} separates {', '.join(learnt)}, not {', '.join(spec['layers'])}"
+    if reason is not None:
+        raise UserError(f"{reason}.")
+    data.setup()
+    found = report(method, data, picture)
+    if not found:
+        raise UserError(f"{method.card.title} has no latent spaces to show: give a checkpoint of SILS.")
+    print(f"{found['images']:.0f} images, separation {found['separation']:.3f}: {picture}")
 
 
 def sheet(data: LayerDataModule, role: str, rows: int, height: int = 192) -> Image.Image:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from benchmark import catalogue, digests
+from benchmark.checks import safe_name
 from benchmark.errors import UserError, unknown
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
@@ -82,6 +83,10 @@ def load(name: str) -> list[Cell]:
     except yaml.YAMLError as error:
         raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
     _check_keys(f"suite {path}", suite, _SUITE_KEYS)
+    safe_name(f"suite {path}", "the file's name", path.stem)
+    for seed in suite.get("seeds", [0]):
+        if type(seed) is not int or seed < 0:
+            raise UserError(f"suite {path}: seed {seed!r} is not a whole number.")
     for key in ("datasets", "methods"):
         if not suite.get(key):
             raise UserError(f"suite {path}: it names no {key}.")
@@ -118,6 +123,8 @@ def _row(path: Path, row: Any, kind: str) -> tuple[dict[str, Any], catalogue.Ent
     _check_keys(f"suite {path}: {kind}", row, _ROW_KEYS)
     if "name" not in row:
         raise UserError(f"suite {path}: a {kind} has no name: {row}.")
+    if row.get("variant"):
+        safe_name(f"suite {path}", "variant", row["variant"])
     _check_keys(f"suite {path}: budget of {row['name']}", row.get("budget", {}), set(BUDGET))
     devices = row.get("devices", 1)
     if not isinstance(devices, int) or devices < 1:

@@ -9,12 +9,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.cli import LightningArgumentParser
 
 import datamodules
 import methods
-from benchmark import catalogue, digests, records
+from benchmark import catalogue, checkpoints, digests, latent, records
 from benchmark.errors import UserError
 from benchmark.fit import resolved
 from benchmark.lightning_cli import UnblendCLI
@@ -43,7 +42,18 @@ def main(arguments: list[str]) -> None:
     if arguments[0] == "evaluate":
         evaluate(arguments[1:])
     else:
-        UnblendCLI(args=arguments)
+        UnblendCLI(args=_weights_only(arguments))
+
+
+def _weights_only(arguments: list[str]) -> list[str]:
+    """The arguments, with ``--ckpt_path`` looked at before Lightning loads it, which is told to take weights only."""
+    if set(arguments) & {"-h", "--help", "--print_config"}:
+        return arguments
+    for place, argument in enumerate(arguments):
+        option, given, value = argument.partition("=")
+        if option == "--ckpt_path" and (given or place + 1 < len(arguments)):
+            checkpoints.read(Path(value if given else arguments[place + 1]))
+    return [*arguments, "--weights_only=true"]
 
 
 def full_names(arguments: list[str]) -> list[str]:
@@ -80,6 +90,12 @@ def evaluate(arguments: list[str]) -> None:
     if checkpoint is not None:
         _load(method, checkpoint)
     folder = Path(config["out"])
+    complete = resolved(cli)
+    names = [
+        catalogue.dataset(complete["data"]["class_path"]).folder,
+        catalogue.method(complete["model"]["class_path"]).folder,
+    ]
+    path = folder / "records" / names[0] / names[1] / f"seed{config['seed_everything']}.json"
     scored = score_images(
         method,
         data,
@@ -88,19 +104,19 @@ def evaluate(arguments: list[str]) -> None:
         accelerator=config["trainer"]["accelerator"],
         devices=1 if config["trainer"]["devices"] == "auto" else config["trainer"]["devices"],
         precision=config["trainer"]["precision"] or "32-true",
+        record=path,
     )
     if scored is None:
         return
     rows, costs, origin = scored
     weights = digests.of_file(checkpoint) if checkpoint else None
-    complete = resolved(cli)
     data_digest = digests.write_data_digest(folder / "data.json", data.files())
     module = type(method).__module__
     fit_hash = digests.of_value([complete, weights, digests.of_source("benchmark.fit", module)])
     record = records.Record(
         suite="evaluate",
-        dataset=catalogue.dataset(complete["data"]["class_path"]).folder,
-        method=catalogue.method(complete["model"]["class_path"]).folder,
+        dataset=names[0],
+        method=names[1],
         seed=int(config["seed_everything"]),
         title=method.card.title,
         variant="",
@@ -114,9 +130,9 @@ def evaluate(arguments: list[str]) -> None:
         training=_training(checkpoint),
         cost=costs,
         provenance=origin,
+        latent=latent.report(method, data, folder / "latent.png"),
         rows=rows,
     )
-    path = folder / "records" / record.dataset / record.method / f"seed{record.seed}.json"
     records.write(path, record)
     for metric in records.METRICS:
         print(f"{metric} {record.mean(metric):.4f}")
@@ -124,11 +140,10 @@ def evaluate(arguments: list[str]) -> None:
 
 
 def _load(method: Any, checkpoint: Path) -> None:
+    weights = checkpoints.read(checkpoint)["state_dict"]
     try:
-        method.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except FileNotFoundError as error:
-        raise UserError(f"no checkpoint {checkpoint}: `unblend fit` writes runs/fit/best.ckpt.") from error
-    except Exception as error:
+        method.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
         what = " ".join(str(error).split())[:300]
         raise UserError(
             f"checkpoint {checkpoint} does not fit {type(method).__name__}: {what}; "
@@ -139,10 +154,10 @@ def _load(method: Any, checkpoint: Path) -> None:
 def _training(checkpoint: Path | None) -> dict[str, Any]:
     """What a checkpoint says of its training; the time it took is not in it."""
     training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
-    training["select_psnr"] = None
+    training |= {"select_psnr": None, "curve": []}
     if checkpoint is not None:
-        held = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        training["optimizer_steps"] = held["global_step"]
+        held = checkpoints.read(checkpoint)
+        training["optimizer_steps"] = held.get("global_step", 0)
         for value in held.values():
             if isinstance(value, dict) and "images_seen" in value:
                 training["images_seen"] = value["images_seen"]

@@ -11,6 +11,7 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,7 +108,7 @@ class _Samples(Dataset[Any]):
             mask = torch.ones(1, *sample.sources.shape[-2:], dtype=torch.bool)
         if sample.mixture is not None:
             return LayerBatch(sample.mixture, sample.sources, mask, sample.name)  # type: ignore[arg-type]
-        parameters = data.mixing.draw(generator, sample.sources.shape)
+        parameters = data.mixing_of(role).draw(generator, sample.sources.shape)
         return UnmixedBatch(sample.sources, parameters, mask, sample.name)  # type: ignore[arg-type]
 
 
@@ -235,6 +236,8 @@ class LayerDataModule(LightningDataModule, ABC):
             scale=self.mixing.scale,
             mixing=self.mixing.name,
             gain=self.mixing.gain(len(layers)),
+            fusion=self.mixing.fusion,
+            gamma=self.mixing.gamma,
             pairing=self.pairing,
             protocol=protocol,
             citation=citation,
@@ -274,8 +277,12 @@ class LayerDataModule(LightningDataModule, ABC):
         """Images that are scored."""
         return min(self.count("test"), self.test_images or self.count("test"))
 
+    def mixing_of(self, role: Role) -> Mixing:
+        """The image-formation model of a role's mixtures."""
+        return self.mixing
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        return self._mix(batch)
+        return self._mix(batch, "train")  # those of the other roles come mixed
 
     def state_dict(self) -> dict[str, int]:
         """Images seen, so that a resumed run goes on with the next one."""
@@ -293,7 +300,7 @@ class LayerDataModule(LightningDataModule, ABC):
 
     def _evaluation_loader(self, role: Role, count: int, rank: int, world: int) -> DataLoader[Any]:
         batch_size = 16 if self.equal_sizes(role) else 1
-        return self._loader(role, RankSampler(count, rank, world), batch_size, self._collate_mixed)
+        return self._loader(role, RankSampler(count, rank, world), batch_size, partial(self._collate_mixed, role))
 
     def _loader(self, role: Role, sampler: RankSampler, batch_size: int, collate: Any) -> DataLoader[Any]:
         return DataLoader(
@@ -305,17 +312,18 @@ class LayerDataModule(LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def _collate_mixed(self, items: list[Any]) -> LayerBatch:
-        return self._mix(_collate(items))
+    def _collate_mixed(self, role: Role, items: list[Any]) -> LayerBatch:
+        return self._mix(_collate(items), role)
 
-    def _mix(self, batch: Any) -> LayerBatch:
+    def _mix(self, batch: Any, role: Role) -> LayerBatch:
         if isinstance(batch, list):  # unpaired: the mixtures, then for each layer the samples it is taken from
-            mixtures, *others = (self._mix(one) for one in batch)
+            mixtures, *others = (self._mix(one, role) for one in batch)
             foreign = [other.layers[:, i] for i, other in enumerate(others)]
             return mixtures._replace(layers=torch.stack(foreign, 1))
         if isinstance(batch, UnmixedBatch):
-            layers = self.mixing.render(batch.sources, batch.parameters)
-            return LayerBatch(self.mixing.forward(layers, batch.parameters), layers, batch.mask, batch.ids)
+            mixing = self.mixing_of(role)
+            layers = mixing.render(batch.sources, batch.parameters)
+            return LayerBatch(mixing.forward(layers, batch.parameters), layers, batch.mask, batch.ids)
         whole: LayerBatch = batch
         return whole
 

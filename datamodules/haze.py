@@ -34,7 +34,7 @@ class Haze(PictureTask):
         return YellowHaze() if source == _SHOES else AtmosphericScattering()
 
     def open_pictures(self, source: str, role: Role) -> Pictures:
-        if isinstance(self.mixing, YellowHaze) and source == GENERATED:
+        if isinstance(self.mixing_of(role), YellowHaze) and source == GENERATED:
             return Products("shoe")
         return self.pictures_of(source, role, kind="shoes" if source == _SHOES else None)
 
@@ -42,7 +42,7 @@ class Haze(PictureTask):
         self, role: Role, pictures: Pictures, generator: torch.Generator, scenes: slice
     ) -> tuple[Tensor, str]:
         (picture,) = self.crops(role, pictures, generator, scenes)
-        if isinstance(self.mixing, YellowHaze):
+        if isinstance(self.mixing_of(role), YellowHaze):
             depth = octave_noise(generator, self.size, self.size)
         elif picture.depth is not None:
             depth = picture.depth

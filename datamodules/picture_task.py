@@ -40,6 +40,8 @@ class PictureTask(LayerDataModule, ABC):
         short_side: resize real test images to this shorter side; default as they are.
         whole: select and test images show photographs' largest squares instead of crops.
         mixing: image-formation model.
+        train_mixing: that of the train and select roles, where it is not the test role's: to learn on what the world
+            is only thought to be.
         **kwargs: of every data set.
 
     Raises:
@@ -59,6 +61,7 @@ class PictureTask(LayerDataModule, ABC):
         short_side: int | None = None,
         whole: bool = False,
         mixing: Mixing | None = None,
+        train_mixing: Mixing | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(mixing or self.default_mixing(source), **kwargs)
@@ -66,6 +69,12 @@ class PictureTask(LayerDataModule, ABC):
             raise UserError(
                 f"size {size}, evaluation_images {evaluation_images}, short_side {short_side}: "
                 "sizes must be at least 16 pixels, and evaluation_images at least 1."
+            )
+        self.train_mixing = train_mixing or self.mixing
+        if (self.train_mixing.scale, self.train_mixing.symmetric) != (self.mixing.scale, self.mixing.symmetric):
+            raise UserError(
+                f"train_mixing {self.train_mixing.name}: its layers must have the scale and the order of those of "
+                f"{self.mixing.name}, which the test images are made with."
             )
         self.source = source
         self.real = self._real_set(source)
@@ -179,6 +188,9 @@ class PictureTask(LayerDataModule, ABC):
             elif role not in self._pictures:
                 self._pictures[role] = self.open_pictures(self.source if role == "test" else self.train_source, role)
 
+    def mixing_of(self, role: Role) -> Mixing:
+        return self.mixing if role == "test" else self.train_mixing
+
     def count(self, role: Role) -> int:
         pairs = self._pairs.get(role)
         return len(pairs) if pairs else self.evaluation_images
@@ -202,7 +214,7 @@ class PictureTask(LayerDataModule, ABC):
             assert real is not None
             itself = self.real is self.real_training
             short_side = self.short_side if role == "test" else None
-            pairs = RealPairs.open(real, self.root, role, shared=itself, short_side=short_side)
+            pairs = RealPairs.open(real, self.root, role, shared=itself, short_side=short_side, pairing=self.pairing)
             if not itself and role != "test" and self.real is not None:
                 pairs = pairs.without(overlapping(pairs.clean_files(), self._real("test").clean_files()))
             self._pairs[role] = pairs

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.base import EVERY_SCENE, missing_data
+from datamodules.base import EVERY_SCENE, MIXTURE_SCENES, missing_data
 from datamodules.errors import UserError
 from datamodules.images import read_array, read_header, read_image, say_grey
 from datamodules.layouts import Pair, RealSet, match
 from datamodules.pictures import TRAINING_ZOOM
-from datamodules.types import Role, Sample
+from datamodules.types import Pairing, Role, Sample
 
 
 class RealPairs:
@@ -30,7 +30,16 @@ class RealPairs:
         self.data, self.pairs, self.short_side = data, pairs, short_side
 
     @classmethod
-    def open(cls, data: RealSet, root: Path, role: Role, *, shared: bool, short_side: int | None = None) -> RealPairs:
+    def open(
+        cls,
+        data: RealSet,
+        root: Path,
+        role: Role,
+        *,
+        shared: bool,
+        short_side: int | None = None,
+        pairing: Pairing = "paired",
+    ) -> RealPairs:
         """Find a role's pairs and check that they are whole; their headers are read.
 
         Args:
@@ -40,6 +49,8 @@ class RealPairs:
             shared: whether the set must do for training and testing; if not, all of it tests, or all but
                 the last tenth, which selects, trains.
             short_side: see the class.
+            pairing: an official list of training images is used up in unpaired training: half of them give mixtures,
+                whose truths, which training does not see, select; the other half gives layers.
 
         Raises:
             UserError: no data, a mixture without its truth, sizes that differ, a file that is no image.
@@ -48,7 +59,7 @@ class RealPairs:
         pairs = match(data, folder)
         if not pairs:
             missing_data(data.title, folder, data.expected(), data.origin)
-        pairs = _split(data, pairs, shared)[role]
+        pairs = _split(data, pairs, shared, pairing)[role]
         if not pairs:
             raise UserError(f"{data.title}: too few pairs for the {role} role: add pairs, or train on another set.")
         for pair in pairs:
@@ -150,7 +161,7 @@ def _refuse_sizes(image: str, size: Sequence[int], path: str, other: Sequence[in
     )
 
 
-def _split(data: RealSet, pairs: list[Pair], shared: bool) -> dict[Role, list[Pair]]:
+def _split(data: RealSet, pairs: list[Pair], shared: bool, pairing: Pairing) -> dict[Role, list[Pair]]:
     """Pairs of the three roles of a set that trains, tests, or must do both."""
     training, test = pairs, pairs
     if shared and data.train:
@@ -159,6 +170,8 @@ def _split(data: RealSet, pairs: list[Pair], shared: bool) -> dict[Role, list[Pa
     elif shared:
         last = max(1, len(pairs) // 5)
         training, test = pairs[:-last], pairs[-last:]
+    if shared and data.train and pairing == "unpaired":
+        return {"train": training, "select": training[MIXTURE_SCENES], "test": test}
     held = max(1, len(pairs) // 10)
     return {"train": training[:-held], "select": training[-held:], "test": test}
 

@@ -28,6 +28,9 @@ class LayerSpec(TypedDict):
         scale: how many times larger a layer is than the mixture, along each side.
         mixing: name of the image-formation model.
         gain: the layers' sum in units of the mixture: 1 where the model sums them, K where it averages K.
+        fusion: ``sum`` where the mixture is about the layers' sum divided by ``gain``, ``product`` where it is
+            about their product.
+        gamma: 1 where the layers' values blend, g where their values to the power of g do.
         pairing: ``paired``, or ``unpaired`` where the mixtures and layers of a training batch are of
             different scenes.
         protocol: name of the scoring protocol.
@@ -42,6 +45,8 @@ class LayerSpec(TypedDict):
     scale: int
     mixing: str
     gain: float
+    fusion: str
+    gamma: float
     pairing: str
     protocol: str
     citation: str

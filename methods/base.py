@@ -6,17 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from lightning import LightningModule
 from torch import Tensor
+from torchvision.utils import save_image
 
 from datamodules.types import LayerBatch, LayerSpec
 from methods.losses.permutation import best_assignment, pairwise, squared
 
 Supervision = Literal["none", "single-image", "unpaired", "paired"]
+
+Codes = dict[str, dict[str, Tensor]]
+"""Latent space -> kind of image (``mixture``, or a layer's name) -> (B, F) codes of such images in it."""
 
 Watch = Callable[[int, int, float, Callable[[], Tensor]], None]
 
@@ -77,12 +81,14 @@ class SeparationMethod(LightningModule, ABC):
     line fills in from the data. It never scores itself.
 
     Attributes:
-        card: what the method is.
+        card: what the method is; of the class, unless an option changes what an object of it learns from.
+        layer_names: of the layers of a picture that comes without data.
         multiple: ``separate`` is only given mixtures whose sides are multiples of this; calling
             the method pads and crops, so callers may use any size.
         smallest: nor are they smaller than this.
         scale: how many times larger the layers are than the mixture, along each side.
         iterations: of a method that optimises for each image: its work is that of one, so many times.
+        betas: of Adam.
         parameters_per_image: that such a method learns for each image.
         workspace: folder where a long separation may keep what it needs to go on after an interruption;
             set by whoever calls.
@@ -91,11 +97,13 @@ class SeparationMethod(LightningModule, ABC):
             calls.
     """
 
-    card: ClassVar[MethodCard]
+    card: MethodCard
+    layer_names: tuple[str, ...] = ("layer_1", "layer_2")
     multiple: int = 1
     smallest: int = 1
     scale: int = 1
     iterations: int = 1
+    betas: tuple[float, float] = (0.9, 0.999)
     parameters_per_image: int = 0
     workspace: Path | None = None
     watch: Watch = staticmethod(lambda done, total, psnr, layers: None)
@@ -123,21 +131,61 @@ class SeparationMethod(LightningModule, ABC):
             (B, K', C, scale·h, scale·w) float32.
         """
         height, width = mixture.shape[-2:]
-        below, right = (
-            max(side, self.smallest) - side + -max(side, self.smallest) % self.multiple for side in (height, width)
-        )
-        padded = F.pad(mixture, (0, right, 0, below), mode="replicate") if below or right else mixture
+        padded = self.pad(mixture)
         layers = self.separate(padded, seeds if seeds is not None else [0] * len(mixture))
         return layers[..., : height * self.scale, : width * self.scale].float()
 
+    def pad(self, image: Tensor) -> Tensor:
+        """(..., H, W) -> the same with sides that ``separate`` takes; the border is repeated, right and below."""
+        height, width = image.shape[-2:]
+        below, right = (
+            max(side, self.smallest) - side + -max(side, self.smallest) % self.multiple for side in (height, width)
+        )
+        if not below and not right:
+            return image
+        padded: Tensor = F.pad(image.flatten(0, -4), (0, right, 0, below), mode="replicate")
+        return padded.view(*image.shape[:-2], height + below, width + right)
+
+    def minimise(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What ``training_step`` returns for several networks: the sum, to be minimised, and each one's own.
+
+        Args:
+            losses: () of each network, by its name; a loss that is not finite is told by that name.
+        """
+        loss = torch.stack(list(losses.values())).sum()
+        own = {name: value.detach() for name, value in losses.items()}
+        self.log_dict({"train/loss": loss.detach(), **{f"train/{name}": value for name, value in own.items()}})
+        return {"loss": loss, **own}
+
+    def log_sheet(self, name: str, images: Tensor) -> None:
+        """Keep a picture of how training goes, under ``sheets/`` of the run's folder.
+
+        Args:
+            name: of the picture.
+            images: (rows, columns, C, H, W), nominally in [0, 1].
+        """
+        if self.trainer.is_global_zero:
+            folder = Path(self.trainer.default_root_dir) / "sheets"
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{name}-step{self.trainer.global_step:07d}.png"
+            save_image(images.flatten(0, 1).float().clamp(0, 1), path, nrow=images.shape[1])
+
     def configure_optimizers(self) -> Any:
         """Adam with the learning rate ``lr``; with the option ``cosine`` it falls to zero over the run."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"], betas=self.betas)
         if not self.hparams.get("cosine"):
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def embed(self, batch: LayerBatch) -> Codes:
+        """Codes of a batch's mixtures and layers in the method's latent spaces; empty where it has none.
+
+        Args:
+            batch: of images of any size.
+        """
+        return {}
 
     def predict_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         """Layers of a batch, for ``unblend predict``; scoring calls the method itself."""

@@ -132,7 +132,7 @@ class DMGN(SeparationMethod):
                 where = 1 - self.distribution(features, seen)
         return coarse, noise, self.refine(torch.cat(parts, 1), where)  # Eq. 3
 
-    def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: LayerBatch, batch_idx: int) -> dict[str, Tensor]:
         mixture, truth = (2 * image - 1 for image in (batch.mixture, batch.layers))
         coarse, noise, refined = self.generate(mixture)
         background = truth[:, 0]
@@ -140,13 +140,13 @@ class DMGN(SeparationMethod):
         loss = 0.5 * self._likeness(coarse, background)
         if noise is not None:
             loss = loss + 0.5 * self._likeness(noise, truth[:, 1])
+        losses = {"generators": loss}
         if refined is not None:  # Eq. 15
-            loss = loss + self._likeness(refined, background)
+            losses["generators"] = loss + self._likeness(refined, background)
             if self.critic is not None:
-                generator, critic = adversarial_losses(self.critic, refined, background, mixture)
-                loss = loss + self.weights[2] * generator + critic  # Eq. 13 and 14
-        self.log("train/loss", loss.detach())
-        return loss
+                generator, losses["critic"] = adversarial_losses(self.critic, refined, background, mixture)
+                losses["generators"] = losses["generators"] + self.weights[2] * generator  # Eq. 13 and 14
+        return self.minimise(losses)
 
     def _likeness(self, estimate: Tensor, truth: Tensor) -> Tensor:
         """α_L1·L1 (Eq. 11) + α_p·L_p (Eq. 12)."""

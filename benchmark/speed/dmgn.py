@@ -59,14 +59,14 @@ def main(width: int = 64) -> None:
     """Print both medians and their ratio, parameters and multiply-adds."""
     torch.manual_seed(0)
     method = DMGN(width=width, features="random", perceptual=0.0, adversarial=0.0)
-    method.log = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer here
+    method.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer here
     layers = torch.rand(1, 2, 3, SIZE, SIZE)
     batch = LayerBatch(layers.mean(1), layers, torch.ones(1, 1, SIZE, SIZE, dtype=torch.bool), ["0"])
     optimizer = torch.optim.Adam(method.parameters(), lr=2e-4)
 
     def step() -> None:
         optimizer.zero_grad()
-        torch.autograd.backward(method.training_step(batch, 0))
+        torch.autograd.backward(method.training_step(batch, 0)["loss"])
         optimizer.step()
 
     cases = {"training step": step, "convolutions alone": floor(step)}

@@ -67,6 +67,7 @@ def ten_milliseconds(half: str, directory: Path) -> None:
             cost={"parameters": 1, "flops": None, "latency_s": 0.1, "latency_threads": 1, "peak_memory_mib": 1.0},
             provenance={"commit": None, "processor": "any", "device": "cpu", "processes": 1},
             rows=[{"id": f"{i:05d}", **row} for i in range(IMAGES)],
+            latent={},
         ))  # fmt: skip
     time.sleep(max(0.0, WORK / 2 - (time.perf_counter() - begin)))
 

@@ -9,6 +9,7 @@ batched and run where the pictures are, without a look at their values from the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,10 +24,14 @@ class Mixing(ABC):
         symmetric: True where exchanging two layers leaves the mixture unchanged (or as likely), so
             that their order cannot be told from it.
         scale: how many times larger a layer is than the mixture, along each side.
+        fusion: ``product`` where the mixture is about the layers' product, ``sum`` where their sum over the gain.
+        gamma: 1 where the layers' values blend, g where their values to the power of g do.
     """
 
     symmetric: bool = True
     scale: int = 1
+    fusion: Literal["sum", "product"] = "sum"
+    gamma: float = 1.0
 
     @property
     def name(self) -> str:

@@ -70,6 +70,7 @@ class Product(Mixing):
     """
 
     symmetric = False
+    fusion = "product"
 
     def gain(self, layers: int) -> float:
         return 2.0 * layers  # two layers of middle brightness make a quarter of full brightness
@@ -136,6 +137,7 @@ class Camera(Mixing):
         self.factor = scale
         self.sigma = sigma
         self.symmetric = mixing.symmetric
+        self.fusion, self.gamma = mixing.fusion, mixing.gamma
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
 
 GAMMA = 2.2
-"""Of the display: intensity of light = value ** GAMMA."""
+"""Of a display: intensity of light = value ** GAMMA."""
 
 
 class GlassReflection(Mixing):
@@ -28,6 +28,7 @@ class GlassReflection(Mixing):
         attenuation: range of the factor on the excess.
         transparency: range of a, the share of the background's light that the glass lets through.
         vignette: standard deviation of the vignette in units of the longer side.
+        gamma: γ ≥ 1; 1 adds the pictures' values as they are, as in CEILNet's own test images.
 
     Raises:
         UserError: a range that is empty or impossible.
@@ -41,11 +42,14 @@ class GlassReflection(Mixing):
         attenuation: tuple[float, float] = (1.08, 1.18),
         transparency: tuple[float, float] = (0.8, 1.0),
         vignette: float = 0.52,
+        gamma: float = GAMMA,
     ) -> None:
         check_range("sigma", sigma, 0.1, 50)
         check_range("attenuation", attenuation, 0, 10)
         check_range("transparency", transparency, 0, 1)
         check_range("vignette", (vignette, vignette), 0.01, 100)
+        check_range("gamma", (gamma, gamma), 1, 10)
+        self.gamma = gamma
         self.sigma, self.attenuation, self.transparency, self.vignette = sigma, attenuation, transparency, vignette
         self.window = 2 * round(3 * sigma[1]) + 1
 
@@ -78,8 +82,8 @@ class GlassReflection(Mixing):
         background, reflection = sources.unbind(1)
         height, width = background.shape[-2:]
         window = min(self.window, 2 * min(height, width) - 1)
-        light = _blur(reflection**GAMMA, parameters["sigma"], window)
-        blend = background**GAMMA + light
+        light = _blur(reflection**self.gamma, parameters["sigma"], window)
+        blend = background**self.gamma + light
         over = (blend > 1).to(blend)
         # The mean of what is too bright, channel by channel; 1 where nothing is.
         mean = (blend * over).sum((2, 3), keepdim=True) / over.sum((2, 3), keepdim=True).clamp_min(1)
@@ -90,12 +94,16 @@ class GlassReflection(Mixing):
         longer = max(height, width)
         squared = ((rows - down) * height / longer) ** 2 + ((columns - right) * width / longer) ** 2
         light = light * torch.exp(-0.5 * squared / self.vignette**2)
-        return torch.stack([background, _encode(light)], 1)
+        return torch.stack([background, self._encode(light)], 1)
 
     def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         background, reflection = layers.unbind(1)
-        light = image_like(parameters["transparency"]) * background**GAMMA + reflection**GAMMA
-        return _encode(light).clamp(0, 1)
+        light = image_like(parameters["transparency"]) * background**self.gamma + reflection**self.gamma
+        return self._encode(light).clamp(0, 1)
+
+    def _encode(self, light: Tensor) -> Tensor:
+        """Linear light to display values; black keeps a finite slope."""
+        return light.clamp_min(1e-8) ** (1 / self.gamma) * (light > 1e-8)
 
 
 def _blur(image: Tensor, sigma: Tensor, window: int) -> Tensor:
@@ -105,8 +113,3 @@ def _blur(image: Tensor, sigma: Tensor, window: int) -> Tensor:
     line = line / line.sum(1, keepdim=True)
     blurred: Tensor = filter2d_separable(image, line, line, border_type="reflect")
     return blurred
-
-
-def _encode(light: Tensor) -> Tensor:
-    """Linear light to display values; black keeps a finite slope."""
-    return light.clamp_min(1e-8) ** (1 / GAMMA) * (light > 1e-8)

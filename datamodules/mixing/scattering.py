@@ -66,16 +66,37 @@ class AtmosphericScattering(Mixing):
 
 
 class YellowHaze(AtmosphericScattering):
-    """Haze with a yellow airlight.
+    """Haze with a yellow airlight, or one of another colour.
 
     Source: Cascaded GANs, Sec. 3.3, where UGAN adds a "yellow haze interference" to shoes. Reconstructed:
-        the paper gives neither colour nor thickness; it is taken as atmospheric scattering with red
-        0.85 to 1, green 0.65 to 0.85, blue 0.1 to 0.4 times ``airlight``, β as in haze.
+        the paper gives neither colour nor thickness; it is taken as atmospheric scattering, β as in haze.
+
+    Args:
+        red: range of the airlight's red, in units of ``airlight``.
+        green: likewise.
+        blue: likewise.
+        beta: range of the scattering coefficient β.
+        airlight: range of the airlight's strength.
+
+    Raises:
+        UserError: an empty range, or one outside [0, 1].
     """
 
+    def __init__(
+        self,
+        red: tuple[float, float] = (0.85, 1.0),
+        green: tuple[float, float] = (0.65, 0.85),
+        blue: tuple[float, float] = (0.1, 0.4),
+        beta: tuple[float, float] = (0.6, 1.8),
+        airlight: tuple[float, float] = (0.7, 1.0),
+    ) -> None:
+        super().__init__(beta, airlight)
+        for what, values in {"red": red, "green": green, "blue": blue}.items():
+            check_range(what, values, 1e-3, 1)
+        self.low, self.high = torch.tensor([red, green, blue]).unbind(1)
+
     def draw_airlight(self, generator: torch.Generator, channels: int) -> Tensor:
-        low, high = torch.tensor([0.85, 0.65, 0.1]), torch.tensor([1.0, 0.85, 0.4])
-        colour = low + (high - low) * torch.rand(3, generator=generator)
+        colour = self.low + (self.high - self.low) * torch.rand(3, generator=generator)
         strength = uniform(generator, *self.airlight)
         return strength * (colour if channels == 3 else colour.mean().expand(channels)).view(-1, 1, 1)
 

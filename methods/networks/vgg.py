@@ -11,8 +11,14 @@ from torch import Tensor, nn
 
 from datamodules.types import UserError
 
-STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512,))
-"""Channels of the convolutions up to conv5_1; each stage begins at half the resolution of the one before."""
+STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
+"""Channels of the convolutions; each stage begins at half the resolution of the one before."""
+
+CONV5_1 = 28
+"""Its number among the layers of VGG19's ``features``, activations and pooling included."""
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""ImageNet's statistics, which the networks expect to be taken out of an image."""
 
 SEED = 19
 """Of random weights."""
@@ -40,8 +46,10 @@ class VGG19Features(nn.Module):
 
     def __init__(self, weights: str = "timm") -> None:
         super().__init__()
-        state = _load(weights)
-        self.mirrored = tuple(state["0.weight"].shape[2:]) == (1, 1)
+        state = load_vgg19(weights)
+        self.mirrored = is_mirrored(state)
+        last = 16 if self.mirrored else CONV5_1
+        state = {name: value for name, value in state.items() if int(name.partition(".")[0]) <= last}
         numbers = sorted({int(name.partition(".")[0]) for name in state})
         flat = [width for stage in STAGES for width in stage]
         widths = [3, *([3] if self.mirrored else []), *flat][: len(numbers) + 1]
@@ -64,8 +72,8 @@ class VGG19Features(nn.Module):
                 rest = rest[len(stage) :]
         self.stages[-1] = self.stages[-1][:1]
         self.channels = [stage[0] for stage in STAGES[: len(self.stages)]]
-        # ImageNet's statistics; the normalised network brings its own in the first layer.
-        mean, std = ((0.0,) * 3, (1.0,) * 3) if self.mirrored else ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        # The normalised network brings its own in the first layer.
+        mean, std = ((0.0,) * 3, (1.0,) * 3) if self.mirrored else (MEAN, DEVIATION)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -92,8 +100,23 @@ class VGG19Features(nn.Module):
         return features
 
 
-def _load(weights: str) -> dict[str, Tensor]:
-    """The state dict, its names those of VGG19's ``features``."""
+def is_mirrored(state: dict[str, Tensor]) -> bool:
+    """Whether a state dict is the activation-normalised network, which pads by reflection."""
+    return tuple(state["0.weight"].shape[2:]) == (1, 1)
+
+
+def load_vgg19(weights: str) -> dict[str, Tensor]:
+    """VGG19's convolutions, or as many as there are.
+
+    Args:
+        weights: ``timm``, ``random`` or a state dict's path, as ``VGG19Features`` takes them.
+
+    Returns:
+        Weights and biases, named by their layers' numbers in VGG19's ``features``.
+
+    Raises:
+        UserError: weights that cannot be had.
+    """
     if weights == "random":
         return _random()
     if weights == "timm":
@@ -114,8 +137,7 @@ def _load(weights: str) -> dict[str, Tensor]:
     found = {name: value for name, value in features.items() if name.partition(".")[0].isdigit()}
     if "0.weight" not in found:
         raise UserError(f"weights {weights} are not VGG19's: there is no 0.weight; give another file, timm or random.")
-    last = 28 if tuple(found["0.weight"].shape[2:]) != (1, 1) else 16
-    return {name: value for name, value in found.items() if int(name.partition(".")[0]) <= last}
+    return found
 
 
 def _random() -> dict[str, Tensor]:
@@ -142,5 +164,4 @@ def _download() -> dict[str, Tensor]:
             "a local state dict."
         ) from error
     every = network.state_dict().items()
-    held = {name.removeprefix("features."): value for name, value in every if name.startswith("features.")}
-    return {name: value for name, value in held.items() if int(name.partition(".")[0]) <= 28}
+    return {name.removeprefix("features."): value for name, value in every if name.startswith("features.")}

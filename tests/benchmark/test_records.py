@@ -25,6 +25,7 @@ def record(method: str = "unet", seed: int = 0, psnr: float = 20.0, **changes: A
         config={}, training={"images_seen": 640, "seconds": 3.2, "peak_memory_mib": 1.0},
         cost={"parameters": 1234567, "flops": None, "latency_s": 0.0021, "latency_threads": 1, "peak_memory_mib": 5.0},
         provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"},
+        latent={},
         rows=[{"id": "0", **row}, {"id": "1", **row, "psnr": [psnr + 4, psnr + 6]}],
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
@@ -53,7 +54,7 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     [
         (lambda text: text[: len(text) // 2], "not whole"),
         (lambda text: "[]", "not whole"),
-        (lambda text: text.replace('"schema": 1', '"schema": 99'), "schema 99, this version reads 1"),
+        (lambda text: text.replace('"schema": 2', '"schema": 99'), "schema 99, this version reads 2"),
         (lambda text: text.replace('"method"', '"mehtod"'), "fields mehtod, method"),
         (lambda text: text.replace('"ssim"', '"sism"', 1), "row of image 0 is not whole"),
     ],

@@ -166,7 +166,7 @@ def test_a_trained_method_needs_its_checkpoint_and_uses_its_options(
         ("a.png --model BITSNett", "unknown method 'BITSNett': did you mean BITSNet"),
         ("a.png --model UNet", "U-Net is trained: give --checkpoint"),
         ("a.png --model UNet --checkpoint no.ckpt", "no checkpoint no.ckpt"),
-        ("a.png --model UNet --checkpoint a.png", "checkpoint a.png does not fit UNet"),
+        ("a.png --model UNet --checkpoint a.png", "checkpoint a.png is refused"),
         ("nothing.png --model Identity", "no picture nothing.png"),
         (". --model Identity", ". is a folder: name the pictures in it"),
         ("text.png --model Identity", "cannot read text.png: it is no image file"),
@@ -176,7 +176,7 @@ def test_a_trained_method_needs_its_checkpoint_and_uses_its_options(
         ("a.png --model BITSNet --tile 64", "tile 64: BITS-Net needs at least 96 pixels"),
         ("a.png --model BITSNet --model.iterations 0", "iterations 0"),
         ("a.png --model BITSNet --model.denoiser magic", "denoiser"),
-        ("a.png --model LiGT --checkpoint a.png", "does not fit LiGT"),
+        ("a.png --model LiGT --checkpoint a.png", "checkpoint a.png is refused"),
         ("a.png --model Identity --device cdua", "device cdua"),
         ("--model Identity", "images"),
     ],
@@ -227,3 +227,17 @@ def memory_per_pixel_of(method: Shares, image: Tensor) -> float:
     per_pixel = memory_per_pixel(method, limited)
     assert 6 * 4 < per_pixel < 100 * 4  # six values of four bytes a pixel come out
     return per_pixel
+
+
+@pytest.mark.parametrize(
+    ("method", "layers"),
+    [
+        ("DarkChannel", ["background", "haze"]),
+        ("ConvexReflectionSuppression", ["background"]),
+        ("RelativeSmoothness", ["background", "reflection"]),
+    ],
+)
+def test_a_prior_names_the_layers_of_any_picture(tmp_path: Path, method: str, layers: list[str]) -> None:
+    picture(tmp_path / "a.png")
+    run(tmp_path / "a.png", "--model", method, "--out", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"a-{name}.png" for name in [*layers, "sheet"]}

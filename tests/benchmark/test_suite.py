@@ -62,6 +62,9 @@ def test_a_suite_is_methods_times_datasets_times_seeds(tmp_path: Path) -> None:
         ({"methods": ["UNet", "UNet"]}, "stands twice; give one of them a variant"),
         ({"methods": []}, "names no methods"),
         ({"methods": [{"variant": "x"}]}, "has no name"),
+        ({"methods": [{"name": "UNet", "variant": "../../x"}]}, "variant '../../x' cannot name a folder"),
+        ({"datasets": [{"name": "Digits", "variant": "/etc"}]}, "variant '/etc' cannot name a folder"),
+        ({"seeds": ["../0"]}, "seed '../0' is not a whole number"),
     ],
 )
 def test_what_is_wrong_with_a_suite_is_said(tmp_path: Path, value: dict[str, Any], message: str) -> None:

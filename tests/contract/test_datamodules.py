@@ -164,6 +164,24 @@ def test_unpaired_mixtures_and_layers_share_no_scene(make: type[LayerDataModule]
     assert float(distance.min()) > 1e-4, "a layer of the batch belongs to one of its mixtures"
 
 
+@pytest.mark.parametrize("layers", [2, 3])
+def test_no_unpaired_batch_of_shapes_holds_a_triplet_however_few_the_scenes(layers: int) -> None:
+    from datamodules.shapes import Shapes
+
+    data = Shapes(layers=layers, size=32, scenes=6, pairing="unpaired", images=64, batch_size=8, selections=1)
+    data.setup()
+    for mixtures, *foreign in data.train_dataloader():
+        own = {name.partition("-")[2] for name in mixtures.ids}
+        drawn = [{name.partition("-")[2] for name in sample.ids} for sample in foreign]
+        assert len(foreign) == layers
+        assert all(not own & others for others in drawn)
+        mixed = data.on_after_batch_transfer([mixtures, *foreign], 0)
+        truth = data.on_after_batch_transfer(mixtures, 0)
+        distance = (truth.layers[:, None] - mixed.layers[None]).abs().flatten(3).mean(3)
+        assert float(distance.min()) > 1e-5
+        assert torch.equal(mixed.mixture, truth.mixture)
+
+
 def test_the_files_that_data_come_from_exist(data: LayerDataModule) -> None:
     assert all(path.is_file() for path in data.files())
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from benchmark import catalogue
+import pytest
+
+from benchmark import catalogue, method_pages, published
 from datamodules.sets import SETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -23,3 +27,44 @@ def test_every_picture_is_there() -> None:
     for page in DOCS.rglob("*.md"):
         for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text()):
             assert (page.parent / link).is_file(), f"{page.name} shows {link}"
+
+
+@pytest.mark.parametrize("entry", catalogue.methods().values(), ids=lambda entry: entry.name)
+def test_every_method_has_a_page(entry: catalogue.Entry) -> None:
+    text = method_pages.page(entry, [])
+    assert text.startswith(f"# {entry.card['title']}\n")
+    for heading in ("## What it does", "## What was reconstructed", "## Measured against published"):
+        assert heading in text
+    assert "``" not in text
+    table = text.partition("## Measured against published")[2]
+    assert ("published |" in table) == any(
+        row.method == entry.name for one in published.tables().values() for row in one.rows
+    )
+
+
+def test_a_page_says_what_was_reconstructed_and_shows_the_papers_rows() -> None:
+    text = method_pages.page(catalogue.methods()["DMGN"], [])
+    guesses = text.partition("## What was reconstructed")[2].partition("## Measured")[0]
+    assert "made Lipschitz by spectral normalisation" in guesses
+    assert "| DMGN, published | 23.05 | 0.823 | 25.13 |" in text
+    assert "| ERRNet" not in text
+    assert "- `width`: channels at full resolution." in text
+
+
+def test_contributing_has_the_sections_that_the_site_shows() -> None:
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text()
+    for title in re.findall(r'\.md": "([^"]+)"', (DOCS / "site.py").read_text()):
+        assert method_pages.section(text, title).startswith(f"# {title}\n")
+    with pytest.raises(ValueError, match="no section 'Else'"):
+        method_pages.section(text, "Else")
+
+
+def test_the_site_builds_strictly(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: `make docs`")
+    pytest.importorskip("material", reason="mkdocs-material is not installed: `make docs`")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "strangers/index.html").read_text()
+    assert "class_path" in page
+    assert "runs whatever code it names" in page

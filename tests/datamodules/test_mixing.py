@@ -234,6 +234,14 @@ def test_reflections_follow_the_steps_of_their_synthesis() -> None:
         assert np.allclose(mixing.forward(layers, batched)[0, c].numpy(), expected, atol=2e-3)
 
 
+def test_reflections_without_gamma_add_as_values() -> None:
+    mixing = GlassReflection(gamma=1, transparency=(1.0, 1.0))
+    layers, mixture, _ = blended(mixing)
+    assert torch.allclose(mixture, layers.sum(1).clamp(0, 1), atol=1e-6)
+    curved, _, _ = blended(GlassReflection(transparency=(1.0, 1.0)))
+    assert not torch.allclose(layers[:, 1], curved[:, 1], atol=1e-2)
+
+
 def test_a_reflection_dominates_where_it_has_more_light() -> None:
     dark, bright = torch.full((3, 4, 4), 0.3), torch.full((3, 4, 4), 0.6)
     assert GlassReflection.dominates(dark, bright)
@@ -261,6 +269,7 @@ def test_alpha_compositing_shows_each_layer_where_its_matte_says() -> None:
         (lambda: RainStreaks(directions=0), "at least 1 direction"),
         (lambda: LightRain(length=(0.0, 9.0)), "length from 0 to 9"),
         (lambda: GlassReflection(sigma=(0.0, 1.0)), "sigma from 0 to 1"),
+        (lambda: GlassReflection(gamma=0.5), "gamma from 0.5 to 0.5"),
         (lambda: AlphaCompositing(0), "must be positive"),
         (lambda: LightRain().draw(torch.Generator(), torch.Size([2, 3, 8, 8])), "takes 1 source pictures, not 2"),
     ],

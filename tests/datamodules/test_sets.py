@@ -8,6 +8,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -145,6 +146,44 @@ def test_intrinsic_images_keep_sixteen_bits_and_their_mask(objects: Path) -> Non
     crop = next(iter(data.train_dataloader()))
     assert crop.layers.shape == (4, 2, 3, 16, 16)
     assert not crop.mask.all()
+
+
+def scenes_of(data: Intrinsic) -> tuple[set[str], list[set[str]], set[str], set[str]]:
+    """Objects whose mixtures train, whose layers train (layer by layer), that select, that test."""
+    mixtures: set[str] = set()
+    layers: list[set[str]] = [set(), set()]
+    for mixture, *foreign in data.train_dataloader():
+        mixtures |= {name.partition("-")[2] for name in mixture.ids}
+        for names, sample in zip(layers, foreign, strict=True):
+            names |= {name.partition("-")[2] for name in sample.ids}
+    select, test = (
+        {name for batch in loader for name in batch.ids} for loader in (data.val_dataloader(), data.test_dataloader())
+    )
+    return mixtures, layers, select, test
+
+
+def test_unpaired_intrinsic_images_share_no_object(objects: Path) -> None:
+    official = list(SETS["mit_intrinsic"].train)
+    common: dict[str, Any] = {
+        "source": "mit_intrinsic", "train_source": "mit_intrinsic", "size": 16, "root": str(objects),
+        "images": 160, "batch_size": 8, "selections": 1, "pairing": "unpaired",
+    }  # fmt: skip
+    strict = Intrinsic(**common)
+    strict.setup()
+    mixtures, layers, select, test = scenes_of(strict)
+    assert mixtures == select == set(official[0::2])  # nothing of the truths that select is trained on
+    assert layers == [set(official[1::2])] * 2
+    assert test == {"cup2", "deer"}
+
+    loose = Intrinsic(layers_of_test_scenes=True, **common)
+    loose.setup()
+    mixtures, layers, select, test = scenes_of(loose)
+    assert mixtures == set(official)
+    assert layers == [test] * 2 == [{"cup2", "deer"}] * 2
+    assert select == set(official[0::2])
+    for wrong in ({"pairing": "paired"}, {"train_source": "dead_leaves"}, {"source": "dead_leaves"}):
+        with pytest.raises(UserError, match=r"needs --data\.pairing=unpaired and mit_intrinsic as both sources"):
+            Intrinsic(layers_of_test_scenes=True, **{**common, **wrong})
 
 
 def test_real_training_crops_stay_aligned(tmp_path: Path, save) -> None:

@@ -11,7 +11,7 @@ from datamodules.base import LayerDataModule
 from datamodules.haze import Haze
 from datamodules.images import read_image
 from datamodules.intrinsic import Intrinsic
-from datamodules.mixing import AtmosphericScattering, GlassReflection, HeavyRain, LightRain, YellowHaze
+from datamodules.mixing import AtmosphericScattering, GlassReflection, HeavyRain, LightRain, Mean, YellowHaze
 from datamodules.rain import Rain
 from datamodules.reflection import Reflection
 from datamodules.shapes import Shapes
@@ -209,3 +209,19 @@ def test_whole_photographs_and_another_source_for_the_second(tmp_path: Path, sav
         first, second = name.split("-")[1].split("+")
         assert torch.allclose(one, pixels[first][:, :, 8:40], atol=2 / 255)
         assert torch.allclose(two, pixels[second][:, 8:40], atol=2 / 255)
+
+
+def test_a_thought_up_mixing_trains_and_the_true_one_tests() -> None:
+    true, white = YellowHaze(), YellowHaze(red=(1.0, 1.0), green=(1.0, 1.0), blue=(1.0, 1.0))
+    options = {"source": "dead_leaves", "size": 32, "images": 8, "batch_size": 8, "selections": 1}
+    alone = Haze(mixing=true, **options)  # type: ignore[arg-type]
+    mistaken = Haze(mixing=true, train_mixing=white, **options)  # type: ignore[arg-type]
+    assert torch.equal(first_batch(alone).mixture, first_batch(mistaken).mixture)
+    for loader in (mistaken.train_dataloader(), mistaken.val_dataloader()):
+        haze = mistaken.on_after_batch_transfer(next(iter(loader)), 0).layers[:, 1]
+        assert torch.allclose(haze[:, 0], haze[:, 2])
+    seen = alone.on_after_batch_transfer(next(iter(alone.train_dataloader())), 0).layers[:, 1]
+    assert (seen[:, 2] <= seen[:, 0] / 2).all()
+    assert seen[:, 0].max() > 0.1
+    with pytest.raises(UserError, match="train_mixing mean: its layers must have the scale and the order"):
+        Haze(mixing=true, train_mixing=Mean())

@@ -1,0 +1,154 @@
+"""``unblend publish runs/SUITE``: check a run's records and copy them to ``leaderboards/``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from benchmark import catalogue, checks, digests, evidence, leaderboard, samples, suite
+from benchmark.errors import UserError
+from benchmark.files import read_json, write_text
+from benchmark.leaderboard import COMMITTED, Found
+from benchmark.records import Record
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: there are no records.
+        SystemExit: with status 1, when a record is refused; then nothing is copied.
+    """
+    parser = ArgumentParser(
+        prog="unblend publish", description="Check a run's records and copy them to leaderboards/.", exit_on_error=False
+    )
+    parser.add_argument("folder", type=str, help="of a suite's run, such as runs/quick")
+    parser.add_argument("--partial", action="store_true", help="publish what there is, though cells are missing")
+    options = parser.parse_args(arguments)
+    folder, console = Path(options.folder), Console(highlight=False)
+    paths = sorted((folder / "records").rglob("seed*.json"))
+    if not paths:
+        raise UserError(f"no records in {folder / 'records'}: run `unblend bench SUITE` first.")
+    found, refused = [], []
+    for path in paths:
+        try:
+            found.append(Found(checks.read(path), path, False))
+        except UserError as error:
+            refused.append(str(error))
+    for one in found:
+        refused += [f"record {one.path}: {problem}." for problem in problems(one)]
+    refused += list(images(found))
+    if found and not options.partial:
+        refused += list(incomplete(folder, found))
+    if refused:
+        for line in refused:
+            console.print(f"refused: {line}", markup=False, soft_wrap=True)
+        console.print(f"nothing was published: {len(refused)} reasons in {len(paths)} records")
+        raise SystemExit(1)
+    for one in found:
+        copy(one, COMMITTED / one.record.suite)
+    console.print(f"published {len(found)} records to {COMMITTED}", soft_wrap=True)
+    leaderboard.main([])
+
+
+def problems(one: Found) -> Iterator[str]:
+    """Why a record cannot be published: its commit, its place in the suite, its hashes."""
+    record = one.record
+    yield from _commit(record)
+    if record.suite not in catalogue.suites():
+        yield f"suite {record.suite} is not one of the project's: only their records are published"
+        return
+    cells = {cell.path: cell for cell in suite.load(record.suite)}
+    cell = cells.get(Path(record.dataset, record.method, f"seed{record.seed}"))
+    if cell is None:
+        yield f"suite {record.suite} has no such cell: outside methods are drawn beside the leaderboard, not into it"
+        return
+    if cell.fit_hash() != record.fit_hash:
+        yield "its training hash is not that of this checkout's suite and code: run the suite again"
+    elif cell.score_hash(record.data_digest) != record.score_hash:
+        yield "its score hash is not that of its data and this checkout's scoring code: run the suite again"
+    weights = one.suite_folder / "cells" / cell.path / "best.ckpt"
+    if record.checkpoint_sha256 is not None:
+        if not weights.is_file():
+            yield f"its weights are not there to be checked ({weights})"
+        elif digests.of_file(weights) != record.checkpoint_sha256:
+            yield f"its weights are others than those that were scored ({weights})"
+
+
+def _commit(record: Record) -> Iterator[str]:
+    commit = record.provenance.get("commit")
+    if not isinstance(commit, str) or not commit:
+        yield "it was made outside a checkout: no commit is known"
+    elif commit.endswith("+"):
+        yield "it was made with changes that were not committed: commit them and run the suite again"
+    elif not _known(commit):
+        yield f"its commit {commit[:12]} is not in this branch's history"
+
+
+def _known(commit: str) -> bool:
+    command = ["git", "-C", str(catalogue.ROOT), "merge-base", "--is-ancestor", commit, "HEAD"]
+    try:
+        return commit.isalnum() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def images(found: list[Found]) -> Iterator[str]:
+    """Records that lack test images which others on the same data have."""
+    together: dict[tuple[str, str], set[str]] = {}
+    for one in found:
+        key = (one.record.dataset, one.record.data_digest)
+        together.setdefault(key, set()).update(row["id"] for row in one.record.rows)
+    for one in found:
+        every = together[one.record.dataset, one.record.data_digest]
+        limit = _budget(one.record)
+        expected = min(limit or len(every), len(every))
+        if len(one.record.rows) < expected:
+            yield f"record {one.path}: {len(one.record.rows)} of {expected} test images: the others are missing."
+
+
+def _budget(record: Record) -> int | None:
+    data: Any = record.config.get("data") or {}
+    limit = (data.get("init_args") or {}).get("test_images")
+    return limit if isinstance(limit, int) else None
+
+
+def incomplete(folder: Path, found: list[Found]) -> Iterator[str]:
+    """Cells of the suite that have neither a record nor a reason to be skipped."""
+    there = {one.path.relative_to(folder / "records").with_suffix("") for one in found}
+    for name in sorted({one.record.suite for one in found} & set(catalogue.suites())):
+        for cell in suite.load(name):
+            outcome = read_json(folder / "cells" / cell.path / "fit.json")
+            skipped = isinstance(outcome, dict) and outcome.get("status") == "skipped"
+            if cell.path not in there and not skipped:
+                yield f"{cell.name}: no record; finish the suite, or say --partial."
+
+
+def copy(one: Found, target: Path) -> None:
+    """Copy a record, its samples and the end of its log.
+
+    Args:
+        one: checked.
+        target: folder of the suite in ``leaderboards/``.
+    """
+    record = one.record
+    place = Path(record.dataset, record.method, f"seed{record.seed}")
+    path = (target / "records" / place).with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(one.path, path)
+    shown = samples.folder(path)
+    shutil.rmtree(shown, ignore_errors=True)
+    if samples.folder(one.path).is_dir():
+        shutil.copytree(samples.folder(one.path), shown)
+    log = evidence.log_of(one)
+    if log:
+        # Where a run was made is nobody's business.
+        for private, public in ((str(Path.cwd()), "."), (str(catalogue.ROOT), "."), (str(Path.home()), "~")):
+            log = log.replace(private, public)
+        write_text((target / "logs" / place).with_suffix(".txt"), log + "\n")

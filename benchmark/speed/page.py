@@ -1,0 +1,110 @@
+"""How long a large page takes: 40 methods on 20 data sets with 3 seeds, generated records of 100 images.
+
+``python -m benchmark.speed.page [FOLDER]``; sorting is measured in Chromium, where playwright and it are installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmark import gallery, leaderboard, records
+from benchmark.leaderboard import Found
+
+METHODS, DATASETS, SEEDS, IMAGES = 40, 20, 3, 100
+
+
+def record(method: int, dataset: int, seed: int) -> records.Record:
+    """A made-up record with scores of two layers."""
+    generator = np.random.default_rng([method, dataset, seed])
+    level = 12 + 0.3 * method + generator.normal(0, 0.5)
+    psnr = generator.normal(level, 3, (IMAGES, 2))
+    return records.Record(
+        suite="large", dataset=f"dataset_{dataset:02}", method=f"method_{method:02}", seed=seed,
+        title=f"Method {method}", variant="generated" if method % 2 else "", protocol="rgb", fit_hash="f" * 64,
+        score_hash="5" * 64, data_digest="d" * 64, checkpoint_sha256="c" * 64,
+        spec={"layers": ["background", "rain"], "scored": ["background", "rain"], "ordered": True, "mixing": "sum",
+              "citation": "generated", "licence": "none needed"},
+        config={"model": {"class_path": "methods.unet.UNet", "init_args": {f"option_{i}": i for i in range(20)}}},
+        training={"images_seen": 20000, "seconds": 100.0, "curve": [[2000 * k, level - 5 + k / 2] for k in range(10)]},
+        cost={"parameters": 10_000 * (method + 1), "flops": 1e9, "latency_s": 0.001 * (method + 1),
+              "latency_threads": 1, "peak_memory_mib": 50.0},
+        provenance={"commit": "0" * 40, "processor": "generated", "device": "cpu", "time": "2026",
+                    "versions": {"torch": "2.15.0", "lightning": "2.6.6"}},
+        latent={},
+        rows=[{"id": f"{i:06}", "assignment": [0, 1], "psnr": list(map(float, row)), "ssim": [0.5, 0.5],
+               "lmse": [0.1, 0.1], "mse": [0.01, 0.01]} for i, row in enumerate(psnr)],
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Write the records, build the page from the files as a user does, and sort its largest table."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary) / "large"
+        for method in range(METHODS):
+            for dataset in range(DATASETS):
+                for seed in range(SEEDS):
+                    made = record(method, dataset, seed)
+                    records.write(folder / "records" / made.dataset / made.method / f"seed{seed}.json", made)
+        begin = _clocks()
+        found: list[Found] = leaderboard.collect([folder])
+        print(f"{len(found)} records read in {_since(begin)}")
+        begin = _clocks()
+        page = gallery.build(found, folder)
+        print(f"page of {page.stat().st_size / 2**20:.1f} MiB in {_since(begin)}")
+        begin = _clocks()
+        leaderboard.write(folder, [one.record for one in found])
+        print(f"tables in {_since(begin)}")
+        _sort(page)
+
+
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(begin: tuple[float, float]) -> str:
+    wall, busy = (now - then for now, then in zip(_clocks(), begin, strict=True))
+    return f"{wall:.1f} s ({busy:.1f} s of one core)"
+
+
+def _sort(page: Path) -> None:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        path = None
+    if path is None:
+        print("sorting was not measured: it needs playwright and chromium")
+        return
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1366, "height": 900})
+        begin = time.perf_counter()
+        tab.goto(page.as_uri())
+        print(f"opened in {time.perf_counter() - begin:.1f} s")
+        for view in ("overview", "large/dataset_00"):
+            tab.select_option("#view", view)
+            times = tab.evaluate(
+                """async () => {
+                  const heads = document.querySelectorAll("section.page:not([hidden]) table.data .sort");
+                  const times = [];
+                  for (const head of [...heads].slice(0, 8)) {
+                    const begin = performance.now();
+                    head.click();
+                    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+                    times.push(performance.now() - begin);
+                  }
+                  return times;
+                }"""
+            )
+            print(f"{view}: sorted and drawn in {np.median(times):.0f} ms (median), {max(times):.0f} ms (slowest)")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Pages of the site that are made, not written: one for each method, and CONTRIBUTING's instructions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+from benchmark import catalogue, leaderboard, method_pages
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SECTIONS = {
+    "add_a_method.md": "Add a method",
+    "add_a_data_set.md": "Add a data set",
+    "joining.md": "From an idea to a statement",
+    "what_keeps_the_numbers_right.md": "What keeps the numbers right",
+}
+"""Page -> section of CONTRIBUTING.md that it shows."""
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that are made."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    made = {name: method_pages.section(contributing, title) for name, title in SECTIONS.items()}
+    published = [one.record for one in leaderboard.collect(leaderboard.folders_of(leaderboard.COMMITTED))]
+    for entry in catalogue.methods().values():
+        made[f"methods/{entry.folder}_{entry.name}.md"] = method_pages.page(entry, published)
+    for name, text in made.items():
+        files.append(File.generated(config, name, content=text))
+    return files

@@ -1,0 +1,160 @@
+"""SILS: separate in latent space; layers told apart by encoders that never saw a mixture beside its layers."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from datamodules.types import LayerBatch, LayerSpec, UserError
+from methods.base import Codes, MethodCard, SeparationMethod
+from methods.losses.adversarial import Kind, adversarial_losses, gradient_penalty
+from methods.losses.latent import self_supervision
+from methods.networks.fusion import fuse, single_layers
+from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
+from methods.networks.multi_scale import MultiScaleDiscriminator
+from methods.networks.norms import NormName, frozen_statistics
+
+
+class SILS(SeparationMethod):
+    """For each layer an encoder, a decoder and a discriminator; learns from mixtures and layers of different scenes.
+
+    Args:
+        generator: ``simple`` for toy data, ``vgg`` for photographs, with ``norm: instance`` and ``scales: 3``.
+        width: channels after the first convolution of discriminators and simple encoders, and at full resolution in
+            decoders.
+        norm: normalisation in encoders and decoders.
+        scales: branches of each discriminator.
+        cycle: whether the layers, fused again, must give the mixture, and this again the layers (L_CC, Eq. 8).
+        self_supervision: whether codes of one layer must agree, of different layers differ (L_SS, Eq. 5).
+        within: λ1 = λ2, weight of the distance between E_k(x) and E_k(y_k).
+        between: λ3, weight of 1 − ψ of the distance between E_j(x) and E_k(x).
+        alpha: of ψ (Eq. 6).
+        adversarial: λ4, weight of the generators' part of L_GAN (Eq. 7).
+        mixture: weight of |fuse(ŷ, ẑ) − x|₁ in L_CC.
+        layers: weight of each layer's |E … (fuse(ŷ, ẑ)) − ŷ|₁ in L_CC.
+        single_layer: weight of a term that is not the paper's: a layer alone, taken for a mixture, must come out as
+            it is in its place and as nothing in the others'.
+        gan: kind of adversarial loss.
+        gradient_penalty: its weight, in the discriminators' loss.
+        average: decay of an average of the generators' weights over steps, which then separates; 0 for none.
+        features: VGG19's weights to begin with: ``timm``, ``random``, or a file's path.
+        lr: learning rate of Adam.
+        cosine: let the learning rate fall to zero over the run.
+        spec: of the data.
+
+    Raises:
+        UserError: weights, widths or decays that are impossible.
+
+    Source: Liu & Lu, Separate In Latent Space (SILS). The default λ1 … λ3 and α are from a third party's reproduction.
+        Reconstructed: weights of Eq. 7 and 8, learning rate and momentums (from the authors' sibling work), the kind of
+        gradient penalty, and one step for generators and discriminators together where the paper alternates.
+    """
+
+    card = MethodCard(
+        title="SILS", paper="Separate In Latent Space (SILS)", year=2020, supervision="unpaired",
+        scales=(1,), ordered_only=True,
+    )  # fmt: skip
+    multiple = MULTIPLE
+    smallest = SMALLEST
+    betas = (0.5, 0.999)
+
+    def __init__(
+        self,
+        generator: GeneratorKind = "simple",
+        width: int = 32,
+        norm: NormName = "batch",
+        scales: int = 1,
+        cycle: bool = True,
+        self_supervision: bool = True,
+        within: float = 0.5,
+        between: float = 1.0,
+        alpha: float = 1.4,
+        adversarial: float = 1.0,
+        mixture: float = 10.0,
+        layers: float = 10.0,
+        single_layer: float = 0.0,
+        gan: Kind = "cross-entropy",
+        gradient_penalty: float = 10.0,
+        average: float = 0.0,
+        features: str = "timm",
+        lr: float = 1e-4,
+        cosine: bool = False,
+        spec: LayerSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        if width < 1 or scales < 1 or alpha <= 0 or not 0 <= average < 1:
+            raise UserError(
+                f"width {width}, scales {scales}, alpha {alpha:g}, average {average:g}: the first two must be at least "
+                "1, alpha positive, and average at least 0 and below 1."
+            )
+        count, channels = (len(spec["layers"]), spec["channels"]) if spec else (2, 3)
+        self.generators = Generators(count, generator, channels, width, norm, features)
+        self.critics = nn.ModuleList(MultiScaleDiscriminator(channels, width, scales) for _ in range(count))
+        self.averaged = copy.deepcopy(self.generators).requires_grad_(False) if average else None
+
+    def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
+        return torch.stack([generate(mixture) for generate in self._separators()], 1)
+
+    def embed(self, batch: LayerBatch) -> Codes:
+        """Of each layer's encoder the deepest features of mixtures and of its own layers, averaged to 4×4 places."""
+        spaces: Codes = {}
+        names = spec["layers"] if (spec := self.hparams["spec"]) else ["layer_1", "layer_2"]
+        for k, (name, generate) in enumerate(zip(names, self._separators(), strict=True)):
+            images = {"mixture": batch.mixture}
+            if k < batch.layers.shape[1]:
+                images[name] = batch.layers[:, k]
+            codes = {kind: generate.encode(self.pad(image))[-1] for kind, image in images.items()}
+            spaces[f"E_{name}"] = {kind: F.adaptive_avg_pool2d(code, 4).flatten(1) for kind, code in codes.items()}
+        return spaces
+
+    def training_step(self, batch: LayerBatch, batch_idx: int) -> dict[str, Tensor]:
+        given, spec = self.hparams, self.hparams["spec"]
+        x, real = self.pad(batch.mixture), torch.stack([self.pad(layer) for layer in batch.layers.unbind(1)], 1)
+        codes = [generate.encode(x) for generate in self.generators]
+        layers = torch.stack([own.decode(code) for own, code in zip(self.generators, codes, strict=True)], 1)
+        terms: dict[str, Tensor] = {}
+        for k, critic in enumerate(self.critics):  # Eq. 7
+            fooled, told = adversarial_losses(critic, layers[:, k], real[:, k], kind=given["gan"])
+            terms[f"generator_{k}"] = given["adversarial"] * fooled
+            terms[f"discriminator_{k}"] = told + given["gradient_penalty"] * gradient_penalty(critic, real[:, k])
+        with frozen_statistics(self.generators):
+            if given["self_supervision"] and not given["single_layer"]:
+                seen = [generate.encode(real[:, k]) for k, generate in enumerate(self.generators)]
+            if given["single_layer"]:
+                seen, terms["single_layer"] = self._alone(real, spec)
+            if given["self_supervision"]:
+                weights = given["within"], given["between"], given["alpha"]
+                terms["self_supervision"] = self_supervision(codes, seen, *weights)
+            if given["cycle"]:  # Eq. 8
+                fused = fuse(layers, spec)
+                again = torch.stack([generate(fused) for generate in self.generators], 1)
+                terms["cycle_mixture"] = given["mixture"] * F.l1_loss(fused, x)
+                terms["cycle_layers"] = given["layers"] * len(self.generators) * F.l1_loss(again, layers)
+        return self.minimise(terms)
+
+    def _alone(self, real: Tensor, spec: LayerSpec | None) -> tuple[list[list[Tensor]], Tensor]:
+        """E_k(y_k) for each k, and the loss of layers that are taken for mixtures."""
+        mixtures, truths = single_layers(real, spec)
+        seen, loss = [], torch.zeros((), device=real.device)
+        for k, generate in enumerate(self.generators):
+            code = generate.encode(mixtures.flatten(0, 1))
+            loss = loss + len(mixtures) * F.l1_loss(generate.decode(code), truths[:, :, k].flatten(0, 1))
+            seen.append([level.chunk(len(mixtures))[k] for level in code])
+        return seen, self.hparams["single_layer"] * loss
+
+    def _separators(self) -> Generators:
+        return self.generators if self.averaged is None or self.training else self.averaged
+
+    def on_train_batch_end(self, outputs: Any, batch: LayerBatch, batch_idx: int) -> None:
+        if self.averaged is None:
+            return
+        decay = self.hparams["average"]
+        with torch.no_grad():
+            new = self.generators.state_dict()
+            for name, kept in self.averaged.state_dict().items():
+                kept.copy_(torch.lerp(kept, new[name], 1 - decay) if kept.is_floating_point() else new[name])

@@ -1,0 +1,248 @@
+"""The page: what is in it, and how it behaves in a browser."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark import gallery, leaderboard, records, samples
+from benchmark.files import write_json
+
+HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'\"&{{7*7}}"
+
+
+def record(method: str, seed: int = 0, layers: int = 2, images: int = 12, **changes: Any) -> records.Record:
+    generator = np.random.default_rng([sum(map(ord, method)), seed])
+    level = float(generator.uniform(10, 30))
+    rows = [
+        {"id": f"{i:03}", "assignment": [0, 1][:layers],
+         "psnr": [float(v) for v in generator.normal(level, 2, layers)], "ssim": [0.5] * layers,
+         "lmse": [0.1] * layers, "mse": [10 ** (-level / 10)] * layers}
+        for i in range(images)
+    ]  # fmt: skip
+    made = records.Record(
+        suite="quick", dataset="rain", method=method, seed=seed, title=method.upper(), variant="", protocol="rgb",
+        fit_hash="f" * 64, score_hash="5" * 64, data_digest="d", checkpoint_sha256=None,
+        spec={"layers": ["scene", "rain"], "scored": ["scene", "rain"], "ordered": True, "mixing": "sum",
+              "citation": "C", "licence": "L"},
+        config={"model": {"class_path": f"methods.{method}.M"}, "data": {"class_path": "datamodules.rain.Rain"}},
+        training={"images_seen": 640, "seconds": 3.2, "curve": [[0, 8.0], [320, level - 2], [640, level]]},
+        cost={"parameters": int(generator.integers(0, 9)) * 100_000, "flops": None,
+              "latency_s": float(generator.uniform(1e-4, 1)), "latency_threads": 1, "peak_memory_mib": 5.0},
+        provenance={"commit": "abc", "processor": "some CPU", "device": "cpu", "time": "2026",
+                    "versions": {"torch": "2"}},
+        latent={}, rows=rows,
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)
+
+
+def place(root: Path, one: records.Record, *, pictures: bool = False) -> Path:
+    path = root / one.suite / "records" / one.dataset / one.method / f"seed{one.seed}.json"
+    records.write(path, one)
+    log = root / one.suite / "cells" / one.dataset / one.method / f"seed{one.seed}" / "log.txt"
+    log.parent.mkdir(parents=True)
+    log.write_text("first line\n" + HOSTILE + "\nthe end of it\n")
+    if pictures:
+        where = samples.folder(path)
+        where.mkdir(parents=True)
+        files = {}
+        for k, what in enumerate(("mixture", "truth-0", "truth-1", "estimate-0", "estimate-1")):
+            colour = (40 * k, 200 - 30 * k, len(one.method) * 9)
+            Image.new("RGB", (24, 16), colour).save(where / f"0-{what}.png")
+            files[what] = f"0-{what}.png"
+        write_json(where / "0.json", {"id": "000", "layers": ["scene", "rain"], "files": files})
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("page")
+    for method in ("aaa", "bbb", "ccc"):
+        for seed in (0, 1):
+            place(root, record(method, seed), pictures=seed == 0)
+        place(root, record(method, dataset="haze"))
+    place(root, record("evil", title=HOSTILE, variant=HOSTILE, spec={**record("x").spec, "citation": HOSTILE}))
+    place(root, record("part", layers=1))
+    return gallery.build(leaderboard.collect([root / "quick"]), root)
+
+
+def test_building_twice_changes_no_byte(page: Path) -> None:
+    before = page.read_bytes()
+    assert gallery.build(leaderboard.collect([page.parent / "quick"]), page.parent).read_bytes() == before
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nothing_hostile_is_left(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(
+        r"""(?:src|href|data)="([^"]+)"|url\(([^)]+)\)|@import (\S+)""", text.partition("application/json")[0]
+    )
+    assert links
+    links = [link for found in links for link in found if link]
+    assert all(link.startswith(("#", "data:")) for link in links), links
+    assert "default-src 'none'" in text
+    assert "<img src=x" not in text
+    assert text.count("</script>") == 2
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', text, re.DOTALL)[0])
+    assert any(HOSTILE in line["title"] for line in data["lines"])
+    assert all("the end of it" in seed["log"] for line in data["lines"] for seed in line["seeds"])
+
+
+def test_pictures_are_kept_once_and_strangers_notes_are_not_followed(tmp_path: Path) -> None:
+    paths = [place(tmp_path, record(method), pictures=True) for method in ("aaa", "bbb")]
+    note = samples.folder(paths[1]) / "0.json"
+    (tmp_path / "secret.png").write_bytes((samples.folder(paths[0]) / "0-mixture.png").read_bytes() + b"secret")
+    for files in ({"mixture": "../../../../../../secret.png"}, {"mixture": "/etc/passwd"}, {"else": "0-mixture.png"}):
+        write_json(note, {"id": "000", "layers": ["scene", "rain"], "files": files})
+        text = gallery.render(leaderboard.collect([tmp_path / "quick"]))
+        assert text.count("data:image/png") == 5
+    assert samples.folder(paths[0]) == tmp_path / "quick/samples/rain/aaa/seed0"
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("chromium is not installed: `apt-get install chromium`, or name it in $CHROMIUM")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def tab(browser: Any, page: Path) -> Iterator[Any]:
+    opened = browser.new_page(viewport={"width": 1200, "height": 800})
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on(
+        "request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None
+    )
+    opened.goto(page.as_uri())
+    yield opened
+    assert said == []
+    opened.close()
+
+
+def column(tab: Any, place: int) -> list[str]:
+    cells = tab.locator(f"section.page:not([hidden]) table.data >> nth=0 >> tbody tr:visible > :nth-child({place})")
+    return [text.strip() for text in cells.all_inner_texts()]
+
+
+def test_sorting_by_pointer_and_keyboard(tab: Any) -> None:
+    tab.select_option("#view", "quick/rain")
+    head = tab.locator("section.page:not([hidden]) table.data >> nth=0 >> th .sort").nth(2)
+    head.click()
+    falling = [float(text.split()[0]) for text in column(tab, 3) if text]
+    assert falling == sorted(falling, reverse=True)
+    assert len(falling) == 4
+    head.focus()
+    tab.keyboard.press("Enter")
+    rising = column(tab, 3)
+    assert [float(text.split()[0]) for text in rising[:4]] == falling[::-1]
+    assert rising[4] == "", "what has no value stands last either way"
+    assert tab.locator('section.page:not([hidden]) th[aria-sort="ascending"]').count() == 1
+
+
+def test_filter_and_views(tab: Any) -> None:
+    assert tab.locator("section.page:visible").count() == 1
+    tab.locator(".card", has_text="rain").click()
+    assert tab.evaluate("location.hash") == "#quick/rain"
+    assert len(column(tab, 1)) == 5
+    tab.fill("#filter", "bb")
+    assert column(tab, 1) == ["BBB"]
+    tab.fill("#filter", "")
+    assert len(column(tab, 1)) == 5
+    tab.go_back()
+    tab.wait_for_function("!document.getElementById('overview').hidden")
+    tab.select_option("#view", "papers")
+    assert "Table II" in tab.locator("#papers").inner_text()
+
+
+def test_the_slider_compares_two_pictures(tab: Any) -> None:
+    tab.select_option("#view", "quick/rain")
+    look = tab.locator("section.page:not([hidden]) .look")
+    names = look.locator("select").nth(1).locator("option").all_inner_texts()
+    assert names[:3] == ["Mixture", "Truth: scene", "Truth: rain"]
+    assert any(name.startswith("BBB: rain, ") and name.endswith(" dB") for name in names)
+    stage = look.locator(".stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 20)
+    tab.mouse.up()
+    assert float(stage.evaluate("e => parseFloat(e.style.getPropertyValue('--cut'))")) == pytest.approx(20, abs=1.5)
+    look.locator(".cut").focus()
+    tab.keyboard.press("End")
+    assert stage.evaluate("e => e.style.getPropertyValue('--cut')") == "100%"
+    before = look.locator("img").nth(1).get_attribute("src")
+    look.locator("select").nth(2).select_option(label=next(name for name in names if name.startswith("BBB: rain")))
+    assert look.locator("img").nth(1).get_attribute("src") != before
+    assert look.locator(".tag.r").inner_text().startswith("BBB: rain")
+    look.locator("input[type=range]").nth(0).fill("4")
+    assert stage.evaluate("e => getComputedStyle(e.querySelector('img')).transform").startswith("matrix(4")
+
+
+def test_a_hostile_name_is_text(tab: Any) -> None:
+    tab.select_option("#view", "quick/rain")
+    assert any(HOSTILE in text for text in column(tab, 1))
+    tab.locator("button.who", has_text="onerror").first.click()
+    assert tab.locator("#origin-title").inner_text() == f"{HOSTILE}, {HOSTILE}"
+    assert "commit" in tab.locator("#origin-body").inner_text()
+    tab.locator("#origin-body summary").first.click()
+    assert HOSTILE in tab.locator("#origin-body pre").first.inner_text()
+    tab.keyboard.press("Escape")
+    assert not tab.locator("#origin").is_visible()
+    assert tab.title() != "owned"
+    assert tab.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("width", [320, 375, 1200])
+def test_no_page_is_wider_than_the_window(tab: Any, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 700})
+    for view in tab.locator("#view option").evaluate_all("all => all.map(one => one.value)"):
+        tab.select_option("#view", view)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_text_stands_out_from_its_ground_in_light_and_dark(browser: Any, page: Path) -> None:
+    for scheme in ("light", "dark"):
+        opened = browser.new_page(color_scheme=scheme)
+        opened.goto(page.as_uri() + "#quick/rain")
+        values = opened.evaluate(
+            "['--ink','--soft','--mark','--warn','--ground','--panel','--tint','--shade'].map("
+            "name => getComputedStyle(document.documentElement).getPropertyValue(name).trim())"
+        )
+        for text in values[:4]:
+            for ground in values[4:]:
+                assert contrast(text, ground) >= 4.5, (scheme, text, ground)
+        opened.locator("#theme").click()
+        assert opened.evaluate("getComputedStyle(document.documentElement).colorScheme") != scheme
+        opened.close()
+
+
+def contrast(one: str, other: str) -> float:
+    """Source: WCAG 2.2, contrast ratio."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)

@@ -1,0 +1,134 @@
+"""What is published is complete, from a clean commit, and what its hashes say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SUITE = """
+budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
+datasets: [Digits]
+methods: [{name: UNet, init_args: {width: 8}}, Identity, HalfMixture]
+"""
+
+
+def git(folder: Path, *arguments: str) -> None:
+    own = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+    subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, unblend: Any) -> Path:
+    """A copy of the project with a small suite that was run from a clean commit."""
+    folder = tmp_path_factory.mktemp("project")
+    for package in ("benchmark", "methods", "datamodules"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "leaderboards" / "published", folder / "leaderboards" / "published")
+    (folder / "benchmark/suites/tiny.yaml").write_text(SUITE)
+    (folder / ".gitignore").write_text("runs/\n__pycache__/\n")
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "all")
+    done = unblend("bench", "tiny", cwd=folder, PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+Publish = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def publish(project: Path, unblend: Any) -> Publish:
+    def run(*more: str) -> tuple[int, str]:
+        done = unblend("publish", "runs/tiny", *more, cwd=project, COLUMNS="200")
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def spoil(project: Path, method: str, **changes: Any) -> Callable[[], None]:
+    """Change fields of a record; returns what puts it right again."""
+    path = project / f"runs/tiny/records/digits/{method}/seed0.json"
+    before = path.read_text()
+    path.write_text(json.dumps({**json.loads(before), **changes}))
+
+    def restore() -> None:
+        path.write_text(before)
+
+    return restore
+
+
+def test_spoilt_records_are_refused_each_with_its_reason_and_nothing_is_copied(project: Path, publish: Publish) -> None:
+    record = json.loads((project / "runs/tiny/records/digits/unet/seed0.json").read_text())
+    dirty = {**record["provenance"], "commit": record["provenance"]["commit"] + "+"}
+    strange = {**record["provenance"], "commit": "0" * 40}
+    for changes, message in (
+        ({"provenance": dirty}, "with changes that were not committed"),
+        ({"provenance": strange}, "its commit 000000000000 is not in this branch's history"),
+        ({"provenance": {**strange, "commit": None}}, "made outside a checkout"),
+        ({"fit_hash": "0" * 64}, "its training hash is not that of this checkout"),
+        ({"data_digest": "0" * 64}, "its score hash is not that of its data"),
+        ({"checkpoint_sha256": "0" * 64}, "its weights are others than those that were scored"),
+        ({"rows": record["rows"][:-1]}, "5 of 6 test images: the others are missing"),
+        ({"protocol": "mine"}, "unknown protocol 'mine'"),
+        ({"schema": 0}, "schema 0"),
+        ({"suite": "elsewhere"}, "suite elsewhere is not one of the project's"),
+    ):
+        restore = spoil(project, "unet", **changes)
+        status, said = publish()
+        restore()
+        assert status == 1, message
+        assert message in " ".join(said.split()), said
+        assert "nothing was published" in said
+        assert not (project / "leaderboards/tiny").exists()
+
+
+def test_a_missing_cell_an_outside_method_and_changed_code_are_refused(project: Path, publish: Publish) -> None:
+    records = project / "runs/tiny/records/digits"
+    shutil.move(records / "identity", project / "aside")
+    status, said = publish()
+    shutil.move(project / "aside", records / "identity")
+    assert status == 1
+    assert "digits × identity × seed 0: no record; finish the suite, or say --partial." in said
+    shutil.copytree(records / "identity", records / "mine")
+    path = records / "mine/seed0.json"
+    path.write_text(path.read_text().replace('"method": "identity"', '"method": "mine"'))
+    status, said = publish()
+    shutil.rmtree(records / "mine")
+    assert status == 1
+    assert "suite tiny has no such cell: outside methods are drawn beside the leaderboard" in said
+    metrics = project / "benchmark/metrics.py"
+    before = metrics.read_text()
+    metrics.write_text(before + "# changed\n")
+    status, said = publish()
+    metrics.write_text(before)
+    assert status == 1
+    assert said.count("its score hash is not that of its data and this checkout's scoring code") == 3
+
+
+def test_sound_records_are_copied_with_pictures_and_logs_and_shown(project: Path, publish: Publish) -> None:
+    log = project / "runs/tiny/cells/digits/unet/seed0/log.txt"
+    log.write_text(f"read {project}/somewhere\n")
+    status, said = publish()
+    assert status == 0, said
+    target = project / "leaderboards/tiny"
+    run = project / "runs/tiny"
+    for method in ("unet", "identity", "half_mixture"):
+        place = Path("records/digits", method, "seed0.json")
+        assert (target / place).read_bytes() == (run / place).read_bytes()
+        assert (target / "samples/digits" / method / "seed0/0-mixture.png").is_file()
+    assert (target / "logs/digits/unet/seed0.txt").read_text() == "read ./somewhere\n"
+    assert {"README.md", "results.csv", "results.json"} <= {path.name for path in target.iterdir()}
+    page = project / "leaderboards/index.html"
+    assert "U-Net" in page.read_text()
+    before = page.read_bytes()
+    assert publish()[0] == 0
+    assert page.read_bytes() == before

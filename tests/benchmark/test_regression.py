@@ -1,0 +1,136 @@
+"""The regression gate: a score that moves is seen, and a broken metric moves one."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import bless, metrics, regression, score, suite
+from benchmark.errors import UserError
+from benchmark.files import read_json
+from benchmark.fit import arguments
+from benchmark.lightning_cli import UnblendCLI
+from benchmark.records import METRICS, Record
+
+pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args parameter")
+
+
+def record(value: float = 20.0, seed: int = 0, **changes: Any) -> Record:
+    row = {"psnr": [value, value + 1], "ssim": [0.5, 0.6], "lmse": [0.1, 0.1], "mse": [0.01, 0.02]}
+    made = Record(
+        suite="smoke", dataset="digits", method="unet", seed=seed, title="", variant="", protocol="rgb", fit_hash="",
+        score_hash="", data_digest="", checkpoint_sha256=None, spec={"scored": ["a", "b"]}, config={}, training={},
+        cost={}, provenance={}, latent={}, rows=[{"id": "0", **row}],
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)
+
+
+KEY = "digits/unet/seed0"
+
+
+def test_bands_are_the_seeds_spread_and_never_narrower_than_hardware() -> None:
+    made = bless.goldens([record(20, 0), record(21, 1), record(22, 2)], {})
+    assert made[KEY]["psnr"] == [[20, pytest.approx(4.3)], [21, pytest.approx(4.3)]]
+    assert made[KEY]["ssim"][0] == [0.5, pytest.approx(0.001 + 0.005 * 0.5)]
+    assert list(made) == [KEY]
+
+
+def test_a_score_outside_its_band_is_named() -> None:
+    goldens = bless.goldens([record(20, seed) for seed in (0, 1, 2)], {})
+    assert regression.check([record()], goldens, [KEY]) == []
+    (one, other) = regression.check([record(20.2)], goldens, [KEY])
+    assert one == f"{KEY}: psnr of a is 20.2, golden 20 ± 0.12"
+    assert "psnr of b is 21.2" in other
+    assert regression.check([record(float("nan"))], goldens, [KEY])
+
+
+def test_what_is_missing_fails() -> None:
+    goldens = bless.goldens([record(20, seed) for seed in (0, 1, 2)], {})
+    assert regression.check([record()], {}, [KEY]) == [f"{KEY}: no golden value"]
+    assert regression.check([], goldens, [KEY]) == [f"{KEY}: no record"]
+    assert regression.check([], goldens, []) == [f"{KEY}: a golden value, but no such cell in the suite"]
+    one_layer = record(rows=[{"id": "0", **{metric: [0.5] for metric in METRICS}}])
+    assert "psnr of 1 layers, golden values of 2" in regression.check([one_layer], goldens, [KEY])[0]
+
+
+def test_kept_bands_need_to_be_there(tmp_path: Path) -> None:
+    goldens = bless.goldens([record(20, 0), record(21, 1), record(22, 2)], {})
+    moved = bless.goldens([record(25)], goldens)
+    assert moved[KEY]["psnr"] == [[25, goldens[KEY]["psnr"][0][1]], [26, goldens[KEY]["psnr"][1][1]]]
+    with pytest.raises(UserError, match="1 of 3 seeds"):
+        bless.goldens([record(25)], {})
+    with pytest.raises(UserError, match="say in a few words"):
+        bless.main(["--reason", "because"])
+    with pytest.raises(UserError, match="no golden values"):
+        regression.read(tmp_path / "none.json")
+    for reason in ("the first ones", "a better window"):
+        bless.save(moved, reason, tmp_path / "goldens.json")
+    held = read_json(tmp_path / "goldens.json")
+    assert [entry["reason"] for entry in held["log"]] == ["the first ones", "a better window"]
+    assert held["cells"] == moved
+
+
+def test_every_cell_of_the_suite_has_golden_values() -> None:
+    assert set(regression.read()) == {str(cell.path) for cell in suite.load(regression.SUITE)}
+
+
+# Breaking a metric on purpose, on the rows that need no training
+
+
+TRIVIAL = [cell for cell in suite.load(regression.SUITE) if cell.method in ("identity", "half_mixture")]
+
+
+@pytest.fixture(autouse=True)
+def unmeasured_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are what matters here, not how long they take."""
+    monkeypatch.setattr("benchmark.cost.measure", lambda method, mixture: {})
+
+
+def scored(cells: list[suite.Cell], folder: Path) -> list[Record]:
+    """Records of cells without training, by the one way to a score."""
+    found = []
+    for cell in cells:
+        where = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None}
+        cli = UnblendCLI(args=arguments(cell.config, where, folder), run=False)
+        result = score.score_images(cli.model, cli.datamodule, seed=cell.seed, folder=folder, accelerator="cpu")
+        assert result is not None
+        changes = {"dataset": cell.dataset, "method": cell.method, "spec": dict(cli.datamodule.spec), "rows": result[0]}
+        found.append(record(**changes))
+    return found
+
+
+def gate(cells: list[suite.Cell], folder: Path) -> list[str]:
+    goldens = {str(cell.path): regression.read()[str(cell.path)] for cell in cells}
+    return regression.check(scored(cells, folder), goldens, list(goldens))
+
+
+def test_untouched_metrics_pass(tmp_path: Path) -> None:
+    assert {cell.dataset for cell in TRIVIAL} == {"digits", "superimposed", "rain", "reflection", "intrinsic"}
+    assert gate(TRIVIAL, tmp_path) == []
+
+
+BREAKS = {
+    "layers swapped": ("layers[:, :count].float()\n", "layers[:, :count].float().flip(1)\n"),
+    "range of 255": ("return error.mean((1, 2, 3), dtype=torch.float64).float()",
+                     "return error.mean((1, 2, 3), dtype=torch.float64).float() * 255**2"),
+    "halved SSIM window": ('sizes = {"gaussian": 11, "uniform": 7}', 'sizes = {"gaussian": 5, "uniform": 3}'),
+    "pooled luma": ("weights = torch.tensor([65.481, 128.553, 24.966]", "weights = torch.tensor([85.0, 85.0, 85.0]"),
+    "no clipping": ("estimates.float().clamp(0, how.ceiling)", "estimates.float()"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_metric_fails_the_gate(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = BREAKS[name]
+    source = Path(metrics.__file__).read_text()
+    assert source.count(right) == 1, "the line that is broken here has moved"
+    broken = types.ModuleType("benchmark.metrics")
+    monkeypatch.setitem(__import__("sys").modules, "benchmark.metrics", broken)  # dataclasses look themselves up
+    exec(compile(source.replace(right, wrong), "broken", "exec"), broken.__dict__)
+    monkeypatch.setattr(score, "metrics", broken)
+    failures = gate([cell for cell in TRIVIAL if cell.dataset not in ("superimposed", "intrinsic")], tmp_path)
+    assert failures, f"{name} went unseen"

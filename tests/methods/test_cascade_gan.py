@@ -1,0 +1,194 @@
+"""UGAN, PAGAN and pix2pix: their networks, their losses, and what stops their training."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from datamodules.types import LayerBatch, UserError
+from methods.cascade_gan import CascadeGAN
+from methods.losses.adversarial import CollapseGuard
+from methods.networks.pix2pix import Pix2PixUNet
+from methods.networks.self_attention import SelfAttention
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def quiet(method: CascadeGAN) -> CascadeGAN:
+    method.log_dict = lambda *_, **__: None  # type: ignore[method-assign,assignment]  # there is no trainer here
+    return method
+
+
+def batch(size: int = 32, count: int = 2) -> LayerBatch:
+    generator = torch.Generator().manual_seed(0)
+    layers = torch.rand(count, 2, 3, size, size, generator=generator)
+    mixture = torch.rand(count, 3, size, size, generator=generator)
+    return LayerBatch(mixture, layers, torch.ones(count, 1, size, size, dtype=torch.bool), list("abcd")[:count])
+
+
+def test_self_attention_is_a_softmax_over_all_positions() -> None:
+    torch.manual_seed(0)
+    attention = SelfAttention(16).double()
+    x = torch.randn(2, 16, 5, 7, dtype=torch.float64)
+    assert torch.equal(attention(x), x)  # γ = 0
+    attention.gamma.data.fill_(0.7)
+    query, key, value = attention.project(x).flatten(2).split(attention.parts, 1)
+    weights = torch.einsum("bci,bcj->bij", query, key).softmax(2)
+    attended = torch.einsum("bij,bcj->bci", weights, value).view(2, 8, 5, 7)
+    assert torch.allclose(attention(x), x + 0.7 * attention.out(attended), atol=1e-12)
+
+
+def test_the_u_net_has_the_size_of_pix2pix() -> None:
+    with torch.device("meta"):
+        network = Pix2PixUNet(3, 3)
+    # 16 weights for each pair of channels, two for each normalised one, and the biases of what is not.
+    encoder = [3, 64, 128, 256, 512, 512, 512, 512, 512]
+    weights = sum(16 * a * b for a, b in pairwise(encoder))
+    decoder = [(512, 512), *[(1024, 512)] * 3, (1024, 256), (512, 128), (256, 64), (128, 3)]
+    weights += sum(16 * a * b for a, b in decoder)
+    normalised = (128 + 256 + 4 * 512) + (4 * 512 + 256 + 128 + 64)
+    biases = 64 + 512 + 3
+    assert sum(p.numel() for p in network.parameters()) == weights + 2 * normalised + biases
+
+
+@pytest.mark.parametrize("depth", [4, 6])
+def test_attention_follows_the_fourth_convolution(depth: int) -> None:
+    network = Pix2PixUNet(3, 3, width=4, depth=depth, attention=True)
+    where = [i for i, layer in enumerate(network.down) if any(isinstance(part, SelfAttention) for part in layer)]
+    assert where == [3]
+
+
+def test_each_network_learns_from_its_own_loss_only() -> None:
+    torch.manual_seed(0)
+    method = quiet(CascadeGAN(width=4, depth=5, norm="instance", dropout=0))
+    assert method.ugan is not None
+    networks = {
+        "UGAN generator": method.ugan.generator,
+        "UGAN discriminator": method.ugan.discriminator,
+        "PAGAN generator": method.pagan.generator,
+        "PAGAN discriminator": method.pagan.discriminator,
+    }
+    kept: dict[str, Tensor] = {}
+    method.minimise = lambda losses: kept.update(losses) or losses  # type: ignore[method-assign]
+    for name in networks:
+        method.zero_grad(set_to_none=True)
+        method.training_step(batch(), 0)
+        kept[name].backward()  # type: ignore[no-untyped-call]
+        for other, network in networks.items():
+            moved = any(p.grad is not None and bool(p.grad.any()) for p in network.parameters())
+            assert moved == (other == name), f"the loss of the {name} moves the {other}"
+
+
+def test_given_pairs_need_pairs_and_synthesis_needs_none() -> None:
+    assert CascadeGAN(width=4, depth=5).card.supervision == "unpaired"
+    given = CascadeGAN(synthesis="given", width=4, depth=5)
+    assert (given.card.supervision, given.card.title) == ("paired", "PAGAN")
+    assert CascadeGAN.card.supervision == "unpaired"
+    assert given.ugan is None
+    quiet(given).training_step(batch(), 0)["loss"].backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is not None for parameter in given.parameters())
+    with pytest.raises(UserError, match="self-attention follows convolution 4"):
+        CascadeGAN(depth=3)
+
+
+def test_sizes_that_the_networks_cannot_halve_are_padded_in_training() -> None:
+    losses = quiet(CascadeGAN(width=4, depth=5, norm="instance")).training_step(batch(size=41), 0)
+    assert torch.isfinite(losses["loss"])
+    assert float(losses["loss"].detach()) == pytest.approx(
+        sum(float(value) for name, value in losses.items() if name != "loss")
+    )
+
+
+@pytest.mark.parametrize(("value", "how"), [(1e-7, "tells every image apart"), (math.log(2), "same of every image")])
+def test_a_collapsed_discriminator_is_named_with_the_step(value: float, how: str) -> None:
+    guard = CollapseGuard(patience=20, every=5)
+    healthy, loss = torch.tensor(0.4), torch.tensor(value)
+    for step in range(19):
+        guard.watch(step, {"critic": loss, "other": healthy})
+    guard.watch(19, {"critic": healthy, "other": healthy})  # one good step is enough to go on
+    for step in range(20, 40):
+        guard.watch(step, {"critic": loss, "other": healthy})
+    with pytest.raises(UserError, match=f"the critic has collapsed at step 40: it .*{how}"):
+        guard.watch(40, {"critic": loss, "other": healthy})
+
+
+def test_a_diverging_network_is_named_in_the_failure(tmp_path: Path) -> None:
+    suite = {
+        "budget": {"images": 104, "batch_size": 4, "selections": 1, "test_images": 2},
+        "datasets": [
+            {"name": "Haze", "init_args": {"source": "dead_leaves", "size": 32, "pairing": "unpaired"}},
+        ],
+        "methods": [
+            {"name": "CascadeGAN", "init_args": {"width": 4, "depth": 5, "norm": "none", "lr": 1e18}},
+            {"name": "CascadeGAN", "variant": "fine", "init_args": {"width": 4, "depth": 5, "norm": "instance"}},
+        ],
+    }
+    (tmp_path / "gan.yaml").write_text(yaml.safe_dump(suite))
+    command = [sys.executable, "-m", "benchmark", "bench", str(tmp_path / "gan.yaml"), "--runs", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, "--accelerator", "cpu"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    cells = tmp_path / "gan/cells/haze"
+    error = json.loads((cells / "cascade_gan/seed0/failure.json").read_text())["error"]
+    assert "training loss of the" in error
+    assert "GAN" in error
+    assert "was not finite at step 1 (after 4 images)" in error
+    sheets = list((cells / "cascade_gan-fine/seed0/sheets").glob("mixtures-step*.png"))
+    assert len(sheets) == 1
+
+
+LOSSES = """
+import json, sys, torch
+from lightning import Callback, Trainer, seed_everything
+from datamodules.haze import Haze
+from methods.cascade_gan import CascadeGAN
+
+
+class Losses(Callback):
+    rows = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.rows.append({k: float(trainer.strategy.reduce(v.clone(), reduce_op="mean")) for k, v in outputs.items()})
+
+
+if __name__ == "__main__":
+    seed_everything(0)
+    data = Haze("dead_leaves", size=32, pairing="unpaired", images=24, batch_size=4, selections=1, evaluation_images=2)
+    method = CascadeGAN(width=4, depth=5, norm="instance", dropout=0.0, spec=data.spec)
+    losses, devices = Losses(), int(sys.argv[1])
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", devices=devices, strategy="ddp" if devices > 1 else "auto", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, use_distributed_sampler=False, limit_val_batches=0,
+        callbacks=[losses],
+    )
+    trainer.fit(method, datamodule=data)
+    if trainer.is_global_zero:
+        print(json.dumps(losses.rows))
+"""
+
+
+def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
+    (tmp_path / "losses.py").write_text(LOSSES)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    rows = []
+    for devices in ("1", "2"):
+        command = [sys.executable, str(tmp_path / "losses.py"), devices]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        rows.append(json.loads(done.stdout.strip().splitlines()[-1]))
+    alone, together = rows
+    assert len(alone) == len(together) == 6
+    for one, two in zip(alone, together, strict=True):
+        assert one == pytest.approx(two, rel=2e-3, abs=2e-3)
