@@ -51,6 +51,7 @@ speed: setup
 	$(BIN)/python -m benchmark.speed.priors
 	$(BIN)/python -m benchmark.speed.page
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.sweep
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.cells
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed.lightning
 
 # One contact sheet for each data set, from what is embedded or generated.

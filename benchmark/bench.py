@@ -110,7 +110,7 @@ class Sweep:
         self.states = {place: place.state() for place in cells}
         self._elsewhere: dict[Place, Watch] = {}
         self._began: dict[Place, float] = {}
-        self._next_look = 0.0
+        self._next_look = self._next_table = 0.0
 
     def run(self, todo: list[Place]) -> None:
         """Run cells until each of them is finished, skipped or failed, here or elsewhere.
@@ -134,8 +134,9 @@ class Sweep:
                             waiting.discard(place)
                     for place in self._look():
                         waiting.discard(place)
-                    if self.console.is_terminal:
+                    if self.console.is_terminal and (begin := time.monotonic()) > self._next_table:
                         live.update(self._table(todo), refresh=True)
+                        self._next_table = begin + 20 * (time.monotonic() - begin)  # looking must not be what it does
         except KeyboardInterrupt:
             raise UserError(
                 "interrupted: run the same command again, it goes on with what is not finished."

@@ -2,7 +2,8 @@
 
 Both take the same batches from the same loader through the same method and optimiser. Lightning has what a cell's
 training has: the callbacks that watch the loss, report progress, keep checkpoints and make noise reproducible.
-Rounds alternate, so that a change of the machine's speed meets both; medians of the rounds are compared.
+Rounds alternate, so that a change of the machine's speed meets both. Processor time is compared, by the median of the
+rounds: on the CPU it is what a step costs, also where other programs run.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ WIDTHS = (0.25, 1.0)
 
 
 class Times(Callback):
-    """Seconds from the first step to the last."""
+    """Processor seconds from the second step to the last."""
 
     def __init__(self) -> None:
         self.begin = self.seconds = 0.0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if batch_idx == 1:  # the first step allocates
-            self.begin = time.perf_counter()
+            self.begin = time.process_time()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.seconds = time.perf_counter() - self.begin
+        self.seconds = time.process_time() - self.begin
 
 
 def data(steps: int) -> Digits:
@@ -54,7 +55,7 @@ def data(steps: int) -> Digits:
 
 
 def lightning(steps: int, width: float, folder: Path) -> float:
-    """Seconds per step of Lightning's loop, as a cell has it."""
+    """Processor seconds per step of Lightning's loop, as a cell has it."""
     stream, times = data(steps), Times()
     method = LiGT(width=width, spec=stream.spec)
     trainer = Trainer(
@@ -74,7 +75,7 @@ def lightning(steps: int, width: float, folder: Path) -> float:
 
 
 def bare(steps: int, width: float) -> float:
-    """Seconds per step of the loop that one would write by hand."""
+    """Processor seconds per step of the loop that one would write by hand."""
     stream = data(steps)
     method = LiGT(width=width, spec=stream.spec).train()
     method.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
@@ -82,12 +83,12 @@ def bare(steps: int, width: float) -> float:
     begin = 0.0
     for step, batch in enumerate(stream.train_dataloader()):
         if step == 1:
-            begin = time.perf_counter()
+            begin = time.process_time()
         loss = method.training_step(stream.on_after_batch_transfer(batch, 0), step)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return (time.perf_counter() - begin) / (steps - 1)
+    return (time.process_time() - begin) / (steps - 1)
 
 
 def main(steps: int = 60) -> None:

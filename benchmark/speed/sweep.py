@@ -82,7 +82,7 @@ def quiet() -> Iterator[io.StringIO]:
 def main(cells: int = 2000) -> None:
     """Measure and print."""
     table = Table(box=None, pad_edge=False)
-    for column in ("", "seconds", "ms per cell", "peak memory (MiB)", "files", "MB"):
+    for column in ("", "seconds", "ms per cell", "of processor time", "peak memory (MiB)", "files", "MB"):
         table.add_column(column, justify="right" if column else "left")
     with tempfile.TemporaryDirectory() as folder:
         suite = Path(folder, "sweep.yaml")
@@ -91,19 +91,20 @@ def main(cells: int = 2000) -> None:
         runs = Path(folder, "runs")
 
         def measure(name: str, less: float = 0.0) -> None:
-            begin = time.perf_counter()
+            begin, busy = time.perf_counter(), time.process_time()
             with quiet():
                 if name == "status":
                     bench.status(str(suite), runs)
                 else:
                     executor = InProcessExecutor(1, accelerator="cpu", threads=1)
                     assert bench.bench(str(suite), runs, executor, {"accelerator": "cpu"})
-            seconds = time.perf_counter() - begin
+            seconds, busy = time.perf_counter() - begin, time.process_time() - busy
             files = [path for path in runs.rglob("*") if path.is_file()]
             size = sum(path.stat().st_size for path in files) / 1e6
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
             per_cell = 1000 * (seconds / cells - less)
-            table.add_row(name, f"{seconds:.1f}", f"{per_cell:.1f}", f"{memory:.0f}", str(len(files)), f"{size:.1f}")
+            numbers = (f"{seconds:.1f}", f"{per_cell:.1f}", f"{1000 * busy / cells:.1f}", f"{memory:.0f}")
+            table.add_row(name, *numbers, str(len(files)), f"{size:.1f}")
 
         measure(f"{cells} cells of {1000 * WORK:.0f} ms, beside their work", less=WORK)
         measure("all reused")

@@ -37,6 +37,8 @@ def light(half: str, directory: Path, job: dict[str, Any]) -> None:
     except OSError:
         note(directory, "overlap")
     note(directory, f"begin-{half}")
+    if "LIGHT_RAISES" in os.environ:
+        raise RuntimeError(os.environ["LIGHT_RAISES"])
     seed = hashlib.sha256(f"{job['method']}{job['seed']}".encode()).digest()[0] / 10
     state = directory / f"{half}-state.json"
     done = (read_json(state) or {}).get("done", 0)
@@ -45,7 +47,14 @@ def light(half: str, directory: Path, job: dict[str, Any]) -> None:
         write_json(state, {"done": step + 1})
     if half == "fit":
         digests.write_data_digest(directory / "data.json", [Path(__file__)])
-        training = {"images_seen": 10, "optimizer_steps": 1, "seconds": 0.0, "peak_memory_mib": 1.0, "select_psnr": 1.0}
+        training = {
+            "images_seen": 10,
+            "optimizer_steps": 1,
+            "seconds": 0.0,
+            "peak_memory_mib": 1.0,
+            "select_psnr": 1.0,
+            "curve": [],
+        }
         write_json(directory / "fit.json", {
             "fit_hash": job["fit_hash"], "status": "finished", "checkpoint": None, "skipped": None,
             "training": training, "config": job["config"],
@@ -61,6 +70,7 @@ def light(half: str, directory: Path, job: dict[str, Any]) -> None:
         cost={"parameters": 1, "flops": None, "latency_s": 0.1, "latency_threads": 1, "peak_memory_mib": 1.0},
         provenance={"commit": None, "processor": "any", "device": "cpu", "processes": 1},
         rows=[{"id": str(i), **row} for i in range(20)],
+        latent={},
     )  # fmt: skip
     records.write(Path(job["record"]), made)
     note(directory, "finished")
@@ -85,8 +95,10 @@ def main(suite: str, runs: str, jobs: str, *more: str) -> None:
     executor: Executor = LightExecutor(int(jobs), accelerator="cpu", threads=1)
     if "slurm" in more:
         executor = LightSlurm(Slurm(partition="main", max_jobs=int(jobs)), Path(runs) / Path(suite).stem)
+    limit = os.environ.get("LIGHT_LIMIT")  # in minutes
+    execution = {"accelerator": "cpu", "time_limit": float(limit) if limit else None, "accumulate": 2}
     try:
-        good = bench.bench(suite, Path(runs), executor, {"accelerator": "cpu"}, failed_only="retry" in more)
+        good = bench.bench(suite, Path(runs), executor, execution, failed_only="retry" in more)
     except UserError as error:
         print(f"unblend: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

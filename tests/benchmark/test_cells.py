@@ -53,41 +53,109 @@ def assert_same_rows(one: dict[str, dict[str, Any]], other: dict[str, dict[str, 
             assert row[metric] == pytest.approx(other[name][metric], abs=1e-4)
 
 
-def test_two_processes_give_the_record_of_one(unblend: Any, tmp_path: Path) -> None:
-    path = suite(tmp_path / "tiny.yaml", [UNET])
-    record = tmp_path / "runs/tiny/records/digits/unet/seed0.json"
+# Losses of each step over the whole batch, whatever the number of processes that share it.
+TOLD = """
+import os
+
+from methods.dmgn import DMGN
+from methods.unet import UNet
+
+
+class Told:
+    def training_step(self, batch, batch_idx):
+        told = super().training_step(batch, batch_idx)
+        loss = told["loss"] if isinstance(told, dict) else told
+        whole = self.all_gather(loss.detach()).mean()
+        if self.trainer.is_global_zero:
+            with open(os.environ["LOSSES"], "a") as stream:
+                stream.write(f"{float(whole)}\\n")
+        return told
+
+
+class ToldUNet(Told, UNet):
+    pass
+
+
+class ToldDMGN(Told, DMGN):
+    pass
+"""
+
+SUPERVISED = {
+    "budget": {"images": 192, "batch_size": 16, "selections": 2, "test_images": 21},
+    "datasets": ["Digits"],
+    "methods": [{"name": "told.ToldUNet", "init_args": UNET["init_args"]}],
+}
+ADVERSARIAL = {
+    "budget": {"images": 24, "batch_size": 4, "selections": 1, "test_images": 3},
+    "datasets": [{"name": "Rain", "init_args": {"size": 32, "source": "dead_leaves", "evaluation_images": 3}}],
+    "methods": [{"name": "told.ToldDMGN", "init_args": {"width": 4, "features": "random", "lr": 0.002}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "steps", "tolerance"),
+    [(SUPERVISED, 12, 1e-4), (ADVERSARIAL, 6, 1e-3)],
+    ids=["supervised", "adversarial"],
+)
+def test_two_processes_train_and_score_as_one(
+    unblend: Any, tmp_path: Path, value: dict[str, Any], steps: int, tolerance: float
+) -> None:
+    """The same losses with the same batches, to a relative tolerance; the same scores of each image to 1e-4."""
+    (tmp_path / "told.py").write_text(TOLD)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(value))
+    python_path = os.pathsep.join([str(ROOT), str(tmp_path)])
     common = ("bench", str(path), "--runs", str(tmp_path / "runs"), "--accelerator", "cpu")
+    losses, found = {}, {}
+    for name, devices in (("one", "1"), ("two", "2")):
+        log = tmp_path / name
+        done = unblend(*common, "--devices", devices, "--jobs", "1", PYTHONPATH=python_path, LOSSES=str(log))
+        assert done.returncode == 0, done.stdout + done.stderr
+        losses[name] = [float(line) for line in log.read_text().splitlines()]
+        record = next((tmp_path / "runs/tiny/records").rglob("seed0.json"))
+        found[name] = records.read(record)
+        assert found[name].provenance["processes"] == int(devices)
+        assert found[name].training["images_seen"] == value["budget"]["images"]
+        if name == "one":  # scored again, by two, from the same checkpoint: how many score is in no hash
+            shown = sample_ids(record)
+            assert shown == sorted(row["id"] for row in found[name].rows)[:3]
+            record.unlink()
+            done = unblend(*common, "--devices", "2", "--jobs", "1", PYTHONPATH=python_path, LOSSES=str(log))
+            assert done.returncode == 0, done.stdout + done.stderr
+            scored = records.read(record)
+            assert scored.provenance["processes"] == 2
+            assert scored.checkpoint_sha256 == found[name].checkpoint_sha256
+            assert (scored.fit_hash, scored.score_hash) == (found[name].fit_hash, found[name].score_hash)
+            assert_same_rows({row["id"]: row for row in found[name].rows}, rows(record))
+            assert sample_ids(record) == shown, "the same pictures, whoever scored them"
+            assert "1 cells, 1 reused, 0 to run" in unblend(*common, PYTHONPATH=python_path).stdout
+            shutil.rmtree(tmp_path / "runs")
+    assert len(losses["one"]) == len(losses["two"]) == steps
+    assert losses["two"] == pytest.approx(losses["one"], rel=tolerance)
+    assert len(set(losses["one"])) == steps
+    assert found["two"].fit_hash == found["one"].fit_hash
+    assert found["two"].mean("psnr") == pytest.approx(found["one"].mean("psnr"), abs=0.02)
 
-    done = unblend(*common)
-    assert done.returncode == 0, done.stdout + done.stderr
-    alone = records.read(record)
-    assert len(alone.rows) == 21
-    assert alone.training["images_seen"] == 192
-    assert alone.provenance["processes"] == 1
-    shown = sample_ids(record)
-    assert shown == sorted(row["id"] for row in alone.rows)[:3]
 
-    done = unblend(*common)
-    assert "1 cells, 1 reused, 0 to run" in done.stdout
-
-    record.unlink()  # scored again, by two, from the same checkpoint: how many score is in no hash
-    done = unblend(*common, "--devices", "2", "--jobs", "1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    scored = records.read(record)
-    assert scored.provenance["processes"] == 2
-    assert scored.checkpoint_sha256 == alone.checkpoint_sha256
-    assert (scored.fit_hash, scored.score_hash) == (alone.fit_hash, alone.score_hash)
-    assert_same_rows({row["id"]: row for row in alone.rows}, rows(record))
-    assert sample_ids(record) == shown, "the same pictures, whoever scored them"
-
-    shutil.rmtree(tmp_path / "runs")  # trained by two, with the same samples in the same batches
-    done = unblend(*common, "--devices", "2", "--jobs", "1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    together = records.read(record)
-    assert together.training["images_seen"] == 192
-    assert together.training["optimizer_steps"] == alone.training["optimizer_steps"]
-    assert together.mean("psnr") == pytest.approx(alone.mean("psnr"), abs=0.02)
-    assert together.fit_hash == alone.fit_hash
+def test_two_processes_optimise_each_image_as_one_does(unblend: Any, tmp_path: Path) -> None:
+    path = tmp_path / "single.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "budget": {"test_images": 3},
+                "datasets": [{"name": "Superimposed", "init_args": {"size": 32, "evaluation_images": 3}}],
+                "methods": [{"name": "DoubleDIP", "init_args": {"iterations": 4}}],
+            }
+        )
+    )
+    found = {}
+    for devices in ("1", "2"):
+        runs = tmp_path / devices
+        done = unblend("bench", str(path), "--runs", str(runs), "--accelerator", "cpu", "--devices", devices)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found[devices] = rows(runs / "single/records/superimposed/double_dip/seed0.json")
+    assert len(found["1"]) == 3
+    assert_same_rows(found["1"], found["2"])
 
 
 RAIN = {"name": "Rain", "init_args": {"size": 32, "source": "dead_leaves", "evaluation_images": 2}}

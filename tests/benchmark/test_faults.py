@@ -32,8 +32,11 @@ def suite(folder: Path, seeds: int) -> Path:
     return path
 
 
-def start(path: Path, runs: Path, jobs: int = 2, *more: str, seconds: float = 0.05) -> subprocess.Popen[str]:
+def start(
+    path: Path, runs: Path, jobs: int = 2, *more: str, seconds: float = 0.05, **variables: str
+) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LIGHT_SECONDS": str(seconds), "OMP_NUM_THREADS": "1"}
+    environment |= variables
     return subprocess.Popen(
         [sys.executable, str(LIGHT), str(path), str(runs), str(jobs), *more],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -234,3 +237,34 @@ def test_a_cell_killed_again_and_again_fails_and_retry_runs_it(tmp_path: Path) -
     said = finish(runner)
     assert runner.returncode == 0, said
     assert len(records.find(runs / "light/records")) == 2
+
+
+def test_a_cell_has_a_time_limit_and_retry_gives_it_another(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), tmp_path / "runs"
+    runner = start(path, runs, 2, seconds=600, LIGHT_LIMIT="0.02")
+    said = finish(runner)
+    assert runner.returncode == 1, said
+    for file in (runs / "light/cells").rglob("failure.json"):
+        failure = json.loads(file.read_text())
+        assert failure["kind"] == "time_limit"
+        assert "its time limit of 0.02 min is over: give more with --time_limit" in failure["error"]
+    assert said.count("failed digits") == 2
+    assert not working(runs)
+    runner = start(path, runs, 2, "retry", LIGHT_LIMIT="10")
+    assert "finished" in finish(runner)
+    assert runner.returncode == 0
+
+
+def test_too_little_memory_is_told_with_the_batch_that_failed(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), tmp_path / "runs"
+    runner = start(path, runs, LIGHT_RAISES="CUDA out of memory. Tried to allocate 20 MiB.")
+    said = finish(runner)
+    assert runner.returncode == 1
+    assert "out of memory with a batch of 32 images, 16 of them at once: more --accumulate or --devices" in said
+    failures = [json.loads(file.read_text()) for file in (runs / "light/cells").rglob("failure.json")]
+    assert [(one["kind"], one["batch_size"], one["images_at_once"]) for one in failures] == [
+        ("out_of_memory", 32, 16)
+    ] * 2
+    assert "Traceback" in said, "the last lines of its log"
+    runner = start(path, runs, LIGHT_RAISES="something else")
+    assert "2 failed before: `unblend retry" in finish(runner)

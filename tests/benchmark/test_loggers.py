@@ -65,7 +65,7 @@ def test_wandb_keeps_a_run_without_a_network(tmp_path: Path, monkeypatch: pytest
             found = wandb_internal_pb2.Record()
             found.ParseFromString(data)
             kinds.add(str(found.WhichOneof("record_type")))
-            keys |= {item.key or "/".join(item.nested_key) for item in found.history.item}
+            keys |= {item.key or item.nested_key[0] for item in found.history.item}
             if found.WhichOneof("record_type") == "run":
                 told = {"project": found.run.project, "group": found.run.run_group}
                 told["config"] = {item.key: json.loads(item.value_json) for item in found.run.config.update}

@@ -57,7 +57,7 @@ def light(path: Path, runs: Path, *more: str, seconds: float = 0.05) -> subproce
     return start([str(LIGHT / "light.py"), str(path), str(runs), "2", *more], LIGHT_SECONDS=str(seconds))
 
 
-def wait(for_what: Callable[[], Any], seconds: float = 90) -> Any:
+def wait(for_what: Callable[[], Any], seconds: float = 300) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := for_what()) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -109,7 +109,7 @@ def test_jobs_that_are_cancelled_or_requeued_lose_and_double_nothing(slurm: Path
     subprocess.run(["scancel", first[0]], check=True)
     subprocess.run(["scontrol", "requeue", second[0]], check=True)
     hurry(second[0])
-    said = runner.communicate(timeout=240)[0]
+    said = runner.communicate(timeout=600)[0]
     assert runner.returncode == 1, said
     assert "its job ended before it did" in said
     assert len(records.find(runs / "light/records")) == 3
@@ -117,7 +117,7 @@ def test_jobs_that_are_cancelled_or_requeued_lose_and_double_nothing(slurm: Path
     log = "".join(file.read_text() for file in (runs / "light/slurm").glob(f"{second[0]}_*.out"))
     assert log.count("Starting with JobEnvironment") == 2, "it was requeued"
     runner = light(path, runs, "slurm")
-    said = runner.communicate(timeout=120)[0]
+    said = runner.communicate(timeout=600)[0]
     assert runner.returncode == 0, said
     assert "4 cells, 3 reused, 1 to run" in said
     for journal in (runs / "light/cells").rglob("journal"):
@@ -139,7 +139,7 @@ def test_whoever_submitted_may_leave_and_find_the_jobs_again(slurm: Path, tmp_pa
     assert runner.returncode == 2
     assert "Its jobs go on; `scancel --name=unblend-light` ends them." in said
     runner = light(path, runs, "slurm")
-    said = runner.communicate(timeout=120)[0]
+    said = runner.communicate(timeout=600)[0]
     assert runner.returncode == 0, said
     assert before
     assert len(list((runs / "light/slurm").glob("*.out"))) == 2, "no cell was submitted twice"
@@ -160,19 +160,19 @@ def test_a_job_whose_time_is_over_is_requeued_and_trains_on_to_the_same(slurm: P
     common = ["-m", "benchmark", "bench", str(path), "--accelerator", "cpu", "--threads", "1"]
     runner = start([*common, "--runs", str(tmp_path / "there"), "--slurm.partition=main"])
     directory = tmp_path / "there/long/cells/digits/unet/seed0"
-    wait(lambda: (read_json(directory / "progress.json") or {}).get("done", 0) > 200, 180)
+    wait(lambda: (read_json(directory / "progress.json") or {}).get("done", 0) > 200, 600)
     job = read_json(directory / "job.json")["job"]
     # What Slurm does when the time limit is near: to the steps of the job, not to the batch script.
     subprocess.run(["scancel", "--signal=USR1", job], check=True)
     hurry(job)
-    said = runner.communicate(timeout=400)[0]
+    said = runner.communicate(timeout=900)[0]
     assert runner.returncode == 0, said
     log = "".join(file.read_text() for file in (tmp_path / "there/long/slurm").glob(f"{job}_*.out"))
     assert "ending in good order" in log
     assert log.count("Starting with JobEnvironment") == 2
     assert (directory / "log.txt").read_text().count("interrupted: it goes on from") == 1
     alone = start([*common, "--runs", str(tmp_path / "here"), "--jobs", "1"])
-    said = alone.communicate(timeout=400)[0]
+    said = alone.communicate(timeout=900)[0]
     assert alone.returncode == 0, said
     same(tmp_path / "there/long/records", tmp_path / "here/long/records")
 
@@ -202,7 +202,7 @@ def test_two_tasks_train_as_lightning_expects(slurm: Path, tmp_path: Path) -> No
     )
     options = ["--runs", str(tmp_path), "--slurm.partition=main", "--slurm.tasks_per_node=2"]
     runner = start(["-m", "benchmark", "bench", str(path), "--accelerator", "cpu", *options])
-    said = runner.communicate(timeout=400)[0]
+    said = runner.communicate(timeout=900)[0]
     assert runner.returncode == 0, said
     record = records.find(tmp_path / "two/records")[0]
     assert record.provenance["processes"] == 2

@@ -1,0 +1,85 @@
+"""A sweep of real cells against a bare loop: ``python -m benchmark.speed.cells [CELLS] [IMAGES]``.
+
+Equal cells (a small U-Net on digits, one thread each) are trained and scored three times: one after the other in this
+process, as a script would; by ``unblend bench`` with one worker; and with two. What the first way is faster is what a
+process of its own for each half of a cell costs, whatever the length of the training: from that the ratio for cells of
+180 s follows. A machine on which other programs run distorts all of it; its load is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+
+from benchmark import fit, score
+from benchmark.files import read_json, write_json
+from benchmark.places import Place, places
+
+LONG = 180.0
+"""Seconds of training for which the ratio is told."""
+
+
+def bare(cells: list[Place]) -> tuple[float, float]:
+    """Train and score cells in this process; seconds in all, and of them in training."""
+    torch.set_num_threads(1)
+    begin, trained = time.perf_counter(), 0.0
+    for place in cells:
+        execution = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None, "threads": 1}
+        job: dict[str, Any] = {
+            "suite": "bare", "dataset": place.cell.dataset, "method": place.cell.method, "seed": place.cell.seed,
+            "variant": "", "config": place.cell.config, "fit_hash": place.fit_hash, "score_hash": "",
+            "record": str(place.record.absolute()), "execution": execution,
+        }  # fmt: skip
+        write_json(place.directory / "cell.json", job)
+        fit.fit(place.directory)
+        score.score(place.directory)
+        trained += read_json(place.directory / "fit.json")["training"]["seconds"]
+    return time.perf_counter() - begin, trained
+
+
+def sweep(suite: Path, runs: Path, jobs: int) -> float:
+    """Seconds that ``unblend bench`` takes, from its start to its end."""
+    command = [sys.executable, "-m", "benchmark", "bench", str(suite), "--runs", str(runs), "--accelerator", "cpu"]
+    begin = time.perf_counter()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*command, "--jobs", str(jobs), "--threads", "1"], env=environment, stdout=subprocess.DEVNULL, check=True
+    )
+    return time.perf_counter() - begin
+
+
+def main(cells: int = 8, images: int = 16_000) -> None:
+    """Measure and print."""
+    console = Console(highlight=False, soft_wrap=True)
+    with tempfile.TemporaryDirectory() as folder:
+        suite = Path(folder, "cells.yaml")
+        value = {
+            "seeds": list(range(cells)),
+            "budget": {"images": images, "batch_size": 32, "selections": 2, "test_images": 50},
+            "datasets": ["Digits"],
+            "methods": [{"name": "UNet", "init_args": {"width": 16}}],
+        }
+        suite.write_text(yaml.safe_dump(value))
+        alone, trained = bare(places(str(suite), Path(folder, "bare")))
+        one, two = (sweep(suite, Path(folder, f"jobs{jobs}"), jobs) for jobs in (1, 2))
+    extra = (one - alone) / cells
+    console.print(f"load of the machine {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    console.print(f"{cells} cells of {trained / cells:.1f} s of training: bare loop {alone:.1f} s")
+    console.print(
+        f"one worker  {one:.1f} s, {one / alone:.3f} times; {extra:+.1f} s a cell, start of the runner included"
+    )
+    console.print(f"            so for cells of {LONG:.0f} s of training {1 + extra / LONG:.3f} times")
+    console.print(f"two workers {two:.1f} s, {one / two:.2f} times as fast as one")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
