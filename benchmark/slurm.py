@@ -215,10 +215,10 @@ def job(places: list[Place], execution: dict[str, Any], slurm: Slurm, starter: t
         return local.launch(half, directory, environment, local.gpus[:1])
 
     if ranks == 1:
-        # Lightning would take this for a task that srun started for it.
-        for name in [name for name in os.environ if name.startswith("SLURM_") and "JOB_ID" not in name]:
-            del os.environ[name]
+        # Lightning would take the halves for tasks that srun started for it.
+        told = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("SLURM_")}
         local.prepare()
+        os.environ.update(told)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, stop)
     for place in places:
