@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,7 @@ def copy(one: Found, target: Path) -> None:
     log = evidence.log_of(one)
     if log:
         # Where a run was made is nobody's business.
-        for private, public in ((str(Path.cwd()), "."), (str(catalogue.ROOT), "."), (str(Path.home()), "~")):
-            log = log.replace(private, public)
+        private = {str(catalogue.ROOT): ".", sys.prefix: "python", sys.base_prefix: "python", str(Path.home()): "~"}
+        for path_there, shown_as in sorted(private.items(), key=lambda pair: -len(pair[0])):
+            log = log.replace(path_there, shown_as)
         write_text((target / "logs" / place).with_suffix(".txt"), log + "\n")
