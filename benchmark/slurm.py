@@ -101,6 +101,7 @@ class SlurmExecutor(Executor):
         self.width = f"as Slurm jobs, {slurm.max_jobs} at a time"
         self.farewell = f" Its jobs go on; `scancel --name={self.name}` ends them."
         self._jobs: dict[Place, str] = {}
+        self._absent: set[str] = set()
         self._asked = 0.0
 
     def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
@@ -129,8 +130,11 @@ class SlurmExecutor(Executor):
         finally:
             self._asked = time.monotonic()
         found = []
+        # While Slurm requeues a job it may be in no state that is told: gone is what two answers lack.
+        absent = {job for job in before.values() if job not in queue}
+        gone, self._absent = absent & self._absent, absent
         for place, job in before.items():
-            if job in queue:
+            if job not in gone:
                 continue  # whatever its cells are: looking at each would be too much for a large suite
             state = place.state()
             if state.done or state.name == "failed":
