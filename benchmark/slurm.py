@@ -33,6 +33,15 @@ ARRAY = 1000
 ASK_EVERY = 5.0
 """Seconds from one question to the queue to the next."""
 
+MISSED = 3
+"""Questions in a row without a job after which it is gone: one that is requeued may not be listed for a moment."""
+
+ALIVE = (
+    "PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING,RESIZING,REQUEUED,REQUEUE_FED,REQUEUE_HOLD,SIGNALING,"
+    "SPECIAL_EXIT,STAGE_OUT,STOPPED"
+)
+"""States of jobs that may still do something."""
+
 
 @dataclass(frozen=True)
 class Slurm:
@@ -101,6 +110,7 @@ class SlurmExecutor(Executor):
         self.width = f"as Slurm jobs, {slurm.max_jobs} at a time"
         self.farewell = f" Its jobs go on; `scancel --name={self.name}` ends them."
         self._jobs: dict[Place, str] = {}
+        self._missed: dict[str, int] = {}
         self._asked = 0.0
 
     def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
@@ -129,10 +139,15 @@ class SlurmExecutor(Executor):
         finally:
             self._asked = time.monotonic()
         found = []
+        # Cells of jobs that are there are not looked at: too much for a large suite.
+        missing = {job: self._missed.get(job, 0) + 1 for job in set(before.values()) - queue}
+        self._missed = missing
         for place, job in before.items():
-            if job in queue:
-                continue  # whatever its cells are: looking at each would be too much for a large suite
+            if job not in missing:
+                continue
             state = place.state()
+            if missing[job] < MISSED and not (state.done or state.name == "failed"):
+                continue
             if state.done or state.name == "failed":
                 found.append((place, Ended.DONE))
             else:
@@ -185,7 +200,8 @@ class SlurmExecutor(Executor):
 
     def _queue(self) -> set[str]:
         command = ["squeue", "--noheader", "--array", f"--name={self.name}", f"--user={getpass.getuser()}"]
-        asked = subprocess.run([*command, "--format=%i"], capture_output=True, text=True, check=False)
+        command += [f"--states={ALIVE}", "--format=%i"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
         if asked.returncode:
             raise UserError(f"squeue does not answer: {' '.join(asked.stderr.split())[:300]}")
         return set(asked.stdout.split())

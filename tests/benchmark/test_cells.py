@@ -134,7 +134,8 @@ def test_two_processes_optimise_each_image_as_one_does(unblend: Any, tmp_path: P
             {
                 "budget": {"test_images": 3},
                 "datasets": [{"name": "Superimposed", "init_args": {"size": 32, "evaluation_images": 3}}],
-                "methods": [{"name": "DoubleDIP", "init_args": {"iterations": 4}}],
+                # Images that are optimised together differ by rounding, which Adam makes larger.
+                "methods": [{"name": "DoubleDIP", "init_args": {"iterations": 4, "images_at_once": 1}}],
             }
         )
     )
