@@ -33,6 +33,15 @@ ARRAY = 1000
 ASK_EVERY = 5.0
 """Seconds from one question to the queue to the next."""
 
+MISSED = 3
+"""Questions in a row without a job after which it is gone: one that is requeued may not be listed for a moment."""
+
+ALIVE = (
+    "PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING,RESIZING,REQUEUED,REQUEUE_FED,REQUEUE_HOLD,SIGNALING,"
+    "SPECIAL_EXIT,STAGE_OUT,STOPPED"
+)
+"""States of jobs that may still do something."""
+
 
 @dataclass(frozen=True)
 class Slurm:
@@ -101,7 +110,7 @@ class SlurmExecutor(Executor):
         self.width = f"as Slurm jobs, {slurm.max_jobs} at a time"
         self.farewell = f" Its jobs go on; `scancel --name={self.name}` ends them."
         self._jobs: dict[Place, str] = {}
-        self._absent: set[str] = set()
+        self._missed: dict[str, int] = {}
         self._asked = 0.0
 
     def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
@@ -130,13 +139,15 @@ class SlurmExecutor(Executor):
         finally:
             self._asked = time.monotonic()
         found = []
-        # While Slurm requeues a job it may be in no state that is told: gone is what two answers lack.
-        absent = {job for job in before.values() if job not in queue}
-        gone, self._absent = absent & self._absent, absent
+        # Cells of jobs that are there are not looked at: too much for a large suite.
+        missing = {job: self._missed.get(job, 0) + 1 for job in set(before.values()) - queue}
+        self._missed = missing
         for place, job in before.items():
-            if job not in gone:
-                continue  # whatever its cells are: looking at each would be too much for a large suite
+            if job not in missing:
+                continue
             state = place.state()
+            if missing[job] < MISSED and not (state.done or state.name == "failed"):
+                continue
             if state.done or state.name == "failed":
                 found.append((place, Ended.DONE))
             else:
@@ -189,7 +200,8 @@ class SlurmExecutor(Executor):
 
     def _queue(self) -> set[str]:
         command = ["squeue", "--noheader", "--array", f"--name={self.name}", f"--user={getpass.getuser()}"]
-        asked = subprocess.run([*command, "--format=%i"], capture_output=True, text=True, check=False)
+        command += [f"--states={ALIVE}", "--format=%i"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
         if asked.returncode:
             raise UserError(f"squeue does not answer: {' '.join(asked.stderr.split())[:300]}")
         return set(asked.stdout.split())
@@ -238,6 +250,7 @@ def job(places: list[Place], execution: dict[str, Any], slurm: Slurm, starter: t
             break
     if requeue.is_set() and not all(place.state().done or place.failure() for place in places):
         subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=True)
+        time.sleep(60)  # Slurm ends this: a job that ended by itself meanwhile would be finished, not requeued
 
 
 class Ranks(Command):

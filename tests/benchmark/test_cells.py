@@ -50,7 +50,7 @@ def assert_same_rows(one: dict[str, dict[str, Any]], other: dict[str, dict[str, 
     for name, row in one.items():
         assert row["assignment"] == other[name]["assignment"]
         for metric in records.METRICS:
-            assert row[metric] == pytest.approx(other[name][metric], abs=tolerance)
+            assert row[metric] == pytest.approx(other[name][metric], abs=1e-4)
 
 
 # Losses of each step over the whole batch, whatever the number of processes that share it.
@@ -144,7 +144,8 @@ def test_two_processes_optimise_each_image_as_one_does(unblend: Any, tmp_path: P
             {
                 "budget": {"test_images": 3},
                 "datasets": [{"name": "Superimposed", "init_args": {"size": 32, "evaluation_images": 3}}],
-                "methods": [{"name": "DoubleDIP", "init_args": {"iterations": 4}}],
+                # Images that are optimised together differ by rounding, which Adam makes larger.
+                "methods": [{"name": "DoubleDIP", "init_args": {"iterations": 4, "images_at_once": 1}}],
             }
         )
     )
@@ -155,9 +156,7 @@ def test_two_processes_optimise_each_image_as_one_does(unblend: Any, tmp_path: P
         assert done.returncode == 0, done.stdout + done.stderr
         found[devices] = rows(runs / "single/records/superimposed/double_dip/seed0.json")
     assert len(found["1"]) == 3
-    # Three images share a graph in one process, two and one in two: in float32 the sums of a convolution come out in
-    # another order, of which Adam's first steps make much.
-    assert_same_rows(found["1"], found["2"], tolerance=0.05)
+    assert_same_rows(found["1"], found["2"])
 
 
 RAIN = {"name": "Rain", "init_args": {"size": 32, "source": "dead_leaves", "evaluation_images": 2}}
