@@ -42,6 +42,7 @@ class DMGN(SeparationMethod):
         perceptual: weight of the perceptual loss, likewise.
         adversarial: weight of the adversarial loss, of the refining phase only.
         features: VGG19's weights: ``timm``, ``random``, or a file's path.
+        levels: of its features in the hypercolumn and the perceptual loss, from the finest on; fewer are cheaper.
         checkpointing: compute cells anew in the backward pass; less memory, a third more time.
         lr: learning rate of Adam, for generators and discriminator.
         cosine: let the learning rate fall to zero over the run.
@@ -73,6 +74,7 @@ class DMGN(SeparationMethod):
         perceptual: float = 0.1,
         adversarial: float = 0.01,
         features: str = "timm",
+        levels: int = 5,
         checkpointing: bool = False,
         lr: float = 2e-4,
         cosine: bool = False,
@@ -87,7 +89,7 @@ class DMGN(SeparationMethod):
             )
         self.noise_branch, self.output = noise_branch, output
         self.weights = (l1, perceptual, adversarial if output == "refined" else 0.0)
-        self.vgg = VGG19Features(features)
+        self.vgg = VGG19Features(features, levels)
         # Frozen and the same everywhere: DDP need not send them before each step.
         self._ddp_params_and_buffers_to_ignore = [f"vgg.{name}" for name, _ in self.vgg.named_buffers()]
         self.head = Head(sum(self.vgg.channels) + 3, width)

@@ -14,8 +14,11 @@ from datamodules.types import UserError
 STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
 """Channels of the convolutions; each stage begins at half the resolution of the one before."""
 
-CONV5_1 = 28
-"""Its number among the layers of VGG19's ``features``, activations and pooling included."""
+FIRST = (0, 5, 10, 19, 28)
+"""Numbers of each stage's first convolution among the layers of VGG19's ``features``, activations and pooling included."""
+
+FIRST_MIRRORED = (2, 9, 16)
+"""The same in the activation-normalised network."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's statistics, which the networks expect to be taken out of an image."""
@@ -31,6 +34,7 @@ class VGG19Features(nn.Module):
         weights: ``timm`` (ImageNet's, downloaded on first use), ``random`` (of a fixed seed), or a state dict's path,
             as it is or below ``$UNBLEND_DATA``: torchvision's or timm's VGG19, or the activation-normalised one of
             style transfer, truncated after conv3_1, whose first layer, a 1×1 convolution, maps RGB to centred BGR.
+        levels: how many stages, from the finest on, 1 to 5; weights that end sooner give fewer.
 
     Raises:
         UserError: weights that cannot be had or do not fit.
@@ -44,11 +48,13 @@ class VGG19Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, weights: str = "timm") -> None:
+    def __init__(self, weights: str = "timm", levels: int = len(STAGES)) -> None:
         super().__init__()
+        if not 1 <= levels <= len(STAGES):
+            raise UserError(f"levels {levels}: VGG19 has 1 to {len(STAGES)} levels of features.")
         state = load_vgg19(weights)
         self.mirrored = is_mirrored(state)
-        last = 16 if self.mirrored else CONV5_1
+        last = (FIRST_MIRRORED if self.mirrored else FIRST)[:levels][-1]
         state = {name: value for name, value in state.items() if int(name.partition(".")[0]) <= last}
         numbers = sorted({int(name.partition(".")[0]) for name in state})
         flat = [width for stage in STAGES for width in stage]

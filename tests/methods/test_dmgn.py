@@ -223,6 +223,16 @@ def test_the_normalised_network_is_its_layers(vgg_file: str) -> None:
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+def test_fewer_levels_are_the_first_ones(vgg_file: str) -> None:
+    image = torch.rand(1, 3, 32, 32)
+    for weights in ("random", vgg_file):
+        every, two = VGG19Features(weights)(image), VGG19Features(weights, levels=2)(image)
+        assert len(two) == 2
+        assert all(torch.equal(a, b) for a, b in zip(two, every[:2], strict=True))
+    with pytest.raises(UserError, match="levels 6: VGG19 has 1 to 5"):
+        VGG19Features("random", levels=6)
+
+
 def test_torchvisions_layout_is_read(tmp_path: Path) -> None:
     from methods.networks.vgg import _random
 
