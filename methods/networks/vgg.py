@@ -15,7 +15,7 @@ STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512
 """Channels of the convolutions; each stage begins at half the resolution of the one before."""
 
 FIRST = (0, 5, 10, 19, 28)
-"""Numbers of the stages' first convolutions among the layers of VGG19's ``features``, activations and pooling included."""
+"""Numbers of the stages' first convolutions among the layers of VGG19's ``features``, others and pooling included."""
 
 FIRST_MIRRORED = (2, 9, 16)
 """The same in the activation-normalised network."""
