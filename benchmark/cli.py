@@ -35,6 +35,7 @@ MODULES = {
     "new-method": "benchmark.new_method",
     "join": "benchmark.join",
     "publish": "benchmark.publish",
+    "ship": "benchmark.ship",
     "regression": "benchmark.regression",
     "bless": "benchmark.bless",
 }
@@ -136,11 +137,11 @@ def status(suite: str, runs: str = RUNS) -> None:
     Console().print(status(suite, Path(runs)))
 
 
-def list_(what: Literal["methods", "datasets", "suites"], root: str | None = None) -> None:
+def list_(what: Literal["methods", "datasets", "suites", "weights"], root: str | None = None) -> None:
     """List what there is.
 
     Args:
-        what: methods, datasets or suites.
+        what: methods, datasets, suites, or weights that ship trained.
         root: folder of the data sets; default $UNBLEND_DATA.
     """
     table, note = Table(box=None, pad_edge=False), ""
@@ -171,6 +172,15 @@ def list_(what: Literal["methods", "datasets", "suites"], root: str | None = Non
             )
         note = "Each runs at once on embedded or generated data. "
         note += f"Real sets are looked for in {folder}; mnist counts its files."
+    elif what == "weights":
+        from benchmark import weights
+
+        for column in weights.HEADER:
+            table.add_column(column, overflow="fold", justify="right" if "(" in column else "left")
+        rows = weights.rows()
+        for row in rows:
+            table.add_row(*row)
+        note = "`unblend separate PHOTO --from NAME` uses them." if rows else f"None ship: {weights.FOLDER} is empty."
     else:
         import yaml
 
@@ -250,16 +260,17 @@ HELP = """usage: unblend COMMAND ...
   bench SUITE                     run a suite, resume it, write its leaderboard
   retry SUITE                     run again what failed
   status SUITE                    where every cell of a suite stands
-  list methods|datasets|suites    what there is
+  list methods|datasets|suites|weights    what there is
   show DATASET [--source S]       a picture of mixtures and their layers
   verify [NAMES]                  are real data sets what they should be?
-  separate IMAGE… --model M       the layers of any picture, as PNG
+  separate IMAGE… --from WEIGHTS  the layers of any picture, as PNG; or --model M
   leaderboard [FOLDER]            tables and the page from records
   compare A B [--suite S]         is A better than B, by how much, beyond noise?
   paper [TABLE]                   a paper's table beside what was measured
   new-method NAME                 write a method to begin with, and its test
   join --model M --suite S        run your own method through a suite, and see where it stands
   publish FOLDER                  check a run's records and copy them to leaderboards/
+  ship CELL --as TASK/NAME        let a cell's trained weights ship with the project
   regression                      retrain the smoke suite: has a score moved?
   bless --reason R                make what regression measured the new golden values
   doctor                          versions, devices, data found

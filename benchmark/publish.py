@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,10 @@ def _known(commit: str) -> bool:
         return False
 
 
-def images(found: list[Found]) -> Iterator[str]:
-    """Records that lack test images which others on the same data have."""
+def images(found: list[Found], beside: Sequence[Found] = ()) -> Iterator[str]:
+    """Records that lack test images which others on the same data have; ``beside`` are only others."""
     together: dict[tuple[str, str], set[str]] = {}
-    for one in found:
+    for one in [*found, *beside]:
         key = (one.record.dataset, one.record.data_digest)
         together.setdefault(key, set()).update(row["id"] for row in one.record.rows)
     for one in found:

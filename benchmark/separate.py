@@ -1,4 +1,4 @@
-"""``unblend separate IMAGE… --model M``: the layers of any picture, as PNG."""
+"""``unblend separate IMAGE… --from WEIGHTS``, or ``--model M``: the layers of any picture, as PNG."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from benchmark import catalogue, checkpoints, digests
+from benchmark import catalogue, checkpoints, digests, weights
 from benchmark.inference import images_that_fit, separate_image
 from benchmark.score import image_seed
 from benchmark.show import paste, thumbnail
@@ -24,9 +24,16 @@ from datamodules.mixing import Mean, Mixing
 from datamodules.types import LayerSpec
 from methods.base import SeparationMethod
 
-HELP = """usage: unblend separate IMAGE… --model METHOD [--checkpoint FILE] [--out FOLDER] [--model.OPTION …]
+HELP = """usage: unblend separate IMAGE… --from TASK/NAME [--out FOLDER]
+       unblend separate IMAGE… --model METHOD [--checkpoint FILE] [--out FOLDER] [--model.OPTION …]
 
-`unblend separate --model METHOD --help` explains each option; `unblend list methods` names the methods."""
+`unblend list weights` names what ships trained, `unblend list methods` the methods; `unblend separate --model METHOD
+--help` explains each option."""
+
+NAMELESS = (
+    "name a method, as in `unblend separate photo.png --model BITSNet` (`unblend list methods`), or weights that ship, "
+    "as --from (`unblend list weights`)."
+)
 
 TOGETHER = 8
 """Pictures of one size that go through a method at once, unless it says otherwise."""
@@ -39,15 +46,18 @@ def main(arguments: list[str]) -> None:
         UserError: an unknown method, a picture that cannot be read, a method that cannot take it.
     """
     arguments = [part for argument in arguments for part in _apart(argument)]
-    if "--model" not in arguments[:-1]:
+    method_class: type[SeparationMethod] | None = None
+    if "--model" in arguments[:-1]:
+        place = arguments.index("--model")
+        module, _, name = catalogue.method(arguments[place + 1]).class_path.rpartition(".")
+        method_class = getattr(importlib.import_module(module), name)
+        arguments = arguments[:place] + arguments[place + 2 :]
+    elif not any(argument.partition("=")[0] in ("--from", "--checkpoint") for argument in arguments):
         if set(arguments) & {"-h", "--help"}:
             print(HELP)
             return
-        raise UserError("name a method, as in `unblend separate photo.png --model BITSNet` (`unblend list methods`).")
-    place = arguments.index("--model")
-    module, _, name = catalogue.method(arguments[place + 1]).class_path.rpartition(".")
-    method_class: type[SeparationMethod] = getattr(importlib.import_module(module), name)
-    options = _parser(method_class).parse_args(arguments[:place] + arguments[place + 2 :])
+        raise UserError(NAMELESS)
+    options = _parser(method_class).parse_args(arguments)
     if options.tile is not None and options.tile < 16:
         raise UserError(f"tile {options.tile}: it must be at least 16 pixels.")
     paths = [Path(path) for path in options.images]
@@ -177,9 +187,12 @@ class Separation:
         paste(["mixture", *self.layers], [(name, images)], height).save(self.out / f"{name}-sheet.png")
 
 
-def _parser(method_class: type[SeparationMethod]) -> ArgumentParser:
-    parser = ArgumentParser(prog=f"unblend separate --model {method_class.__name__}", exit_on_error=False)
+def _parser(method_class: type[SeparationMethod] | None) -> ArgumentParser:
+    """The options; those of a method's class only where it is named, not where its weights bring their own."""
+    named = f" --model {method_class.__name__}" if method_class else ""
+    parser = ArgumentParser(prog=f"unblend separate{named}", exit_on_error=False)
     parser.add_argument("images", nargs="+", help="picture files, of 8 or 16 bits, grey or colour")
+    parser.add_argument("--from", type=str | None, default=None, help="weights that ship, such as rain/dmgn")
     parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `unblend fit` wrote them")
     parser.add_argument("--out", type=str, default="runs/separate", help="folder that is written to")
     parser.add_argument("--seed", type=int, default=0, help="of the pictures' randomness")
@@ -189,17 +202,28 @@ def _parser(method_class: type[SeparationMethod]) -> ArgumentParser:
     parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, …; default the first GPU, if any")
     mean = {"class_path": f"{Mean.__module__}.{Mean.__name__}"}
     parser.add_argument("--mixing", type=Mixing, default=mean, help="how the layers were blended, if not trained")
-    parser.add_class_arguments(method_class, "model", skip={"spec"})
+    if method_class is not None:
+        parser.add_class_arguments(method_class, "model", skip={"spec"})
     return parser
 
 
-def _method(method_class: type[SeparationMethod], options: Any, channels: int) -> SeparationMethod:
+def _method(method_class: type[SeparationMethod] | None, options: Any, channels: int) -> SeparationMethod:
     """The method, with the weights and options of a checkpoint or with those given."""
     device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if options.checkpoint is not None:
-        method = trained(Path(options.checkpoint), method_class)
+    shipped = options["from"]
+    if shipped is not None and options.checkpoint is not None:
+        raise UserError(f"--from {shipped} and --checkpoint {options.checkpoint} are two: give one of them.")
+    if shipped is not None:
+        method = checkpoints.trained(weights.find(shipped).path, method_class)
+    elif options.checkpoint is not None:
+        method = checkpoints.trained(Path(options.checkpoint), method_class)
+    elif method_class is None:
+        raise UserError(NAMELESS)
     elif method_class.card.trains:
-        raise UserError(f"{method_class.card.title} is trained: give --checkpoint, for example runs/fit/best.ckpt.")
+        raise UserError(
+            f"{method_class.card.title} is trained: give --checkpoint, for example runs/fit/best.ckpt, or "
+            f"{weights.offer(f'{method_class.__module__}.{method_class.__name__}')}."
+        )
     else:
         parser = _parser(method_class)
         blend = parser.instantiate_classes(options).mixing
@@ -217,45 +241,6 @@ def _method(method_class: type[SeparationMethod], options: Any, channels: int) -
         return method.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device}: {' '.join(str(error).split())[:200]}") from error
-
-
-def trained(path: Path, method_class: type[SeparationMethod] | None = None) -> SeparationMethod:
-    """A method with its weights and options from a checkpoint.
-
-    Args:
-        path: of the checkpoint, as ``unblend fit`` wrote it.
-        method_class: of the method; default what the checkpoint names.
-
-    Raises:
-        UserError: no checkpoint, one of another method, or one that holds Python objects.
-    """
-    held = checkpoints.read(path)
-    if "hyper_parameters" not in held:
-        raise UserError(
-            f"checkpoint {path}: it has weights, but not the options they belong to; give one that fit wrote."
-        )
-    try:
-        if method_class is None:
-            method_class = _named(path, held["hyper_parameters"].get("_class_path"))
-        known = {name: value for name, value in held["hyper_parameters"].items() if not name.startswith("_")}
-        method = method_class(**known)
-        method.load_state_dict(held["state_dict"])
-    except (RuntimeError, TypeError, UserError) as error:
-        what = " ".join(str(error).split())[:300]
-        name = "any method" if method_class is None else method_class.__name__
-        raise UserError(f"checkpoint {path} does not fit {name}: {what}.") from error
-    return method
-
-
-def _named(path: Path, class_path: object) -> type[SeparationMethod]:
-    """The method that a checkpoint names; a stranger's may name any class, so only methods are taken."""
-    module, _, name = str(class_path).rpartition(".")
-    found = getattr(importlib.import_module(module), name, None) if module.partition(".")[0] == "methods" else None
-    if not isinstance(found, type) or not issubclass(found, SeparationMethod):
-        raise UserError(
-            f"checkpoint {path}: it names {class_path!r}, which is no method of this project; give --model."
-        )
-    return found
 
 
 def _apart(argument: str) -> list[str]:

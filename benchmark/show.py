@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.functional import to_pil_image
 
 from benchmark import catalogue
+from benchmark.checkpoints import trained
 from benchmark.lightning_cli import shown
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
@@ -72,8 +73,7 @@ def show_latent(data: LayerDataModule, checkpoint: Path, picture: Path) -> None:
     Raises:
         UserError: no checkpoint, a method without latent spaces, or one that cannot take such data.
     """
-    from benchmark.latent import report  # these import this module
-    from benchmark.separate import trained
+    from benchmark.latent import report  # it imports this module
 
     method = trained(checkpoint).eval()
     spec = LayerSpec(**{**data.spec, "pairing": method.card.supervision})
