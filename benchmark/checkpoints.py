@@ -149,8 +149,10 @@ def _rebuilt(
     else:
         method = method_class(**options)
     own = {name: value for name, value in state.items() if not name.startswith(VGG19)}
-    missing, unexpected = method.load_state_dict(own, strict=False)
-    wrong = sorted({*unexpected, *(set(missing) ^ set(left_out))})
+    # Each of the method's is there or was left out on purpose; load_state_dict alone would let counters go missing.
+    names, absent = set(method.state_dict()), set(left_out)
+    wrong = sorted(((names - absent) ^ own.keys()) | (absent - names))
     if wrong:
         raise UserError(f"{len(wrong)} weights are missing, or not this method's, such as {wrong[0]}")
+    method.load_state_dict(own, strict=False)
     return method

@@ -47,13 +47,27 @@ def read(path: Path) -> Record:
     Raises:
         UserError: it is not whole, or not what its place says.
     """
+    record = sound(path)
+    if (record.dataset, record.method, f"seed{record.seed}") != (*path.parts[-3:-1], path.stem):
+        says = f"{record.dataset}/{record.method}/seed{record.seed}"
+        raise UserError(f"record {path}: it says {says}, which is not its place.")
+    return record
+
+
+def sound(path: Path) -> Record:
+    """Read a record that may come from anyone and lie anywhere.
+
+    Args:
+        path: of any name.
+
+    Raises:
+        UserError: it is not whole.
+    """
     try:
         record = records.read(path)
     except (TypeError, AttributeError, KeyError) as error:
         raise UserError(f"record {path}: its fields are not what they should be ({error}).") from error
     wrong = next(problems(record), None)
-    if wrong is None and (record.dataset, record.method, f"seed{record.seed}") != (*path.parts[-3:-1], path.stem):
-        wrong = f"it says {record.dataset}/{record.method}/seed{record.seed}, which is not its place"
     if wrong is not None:
         raise UserError(f"record {path}: {wrong}.")
     return record

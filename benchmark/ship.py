@@ -24,7 +24,7 @@ from benchmark.weights import LARGEST, TOGETHER, Shipped
 from methods.base import SeparationMethod
 from methods.networks.vgg import VGG19Features
 
-SIZES = (40, 56), (130, 97)
+SIZES = (40, 56), (90, 71)
 """Pixels of the pictures that tell which weights are needed, and that the file is compared with its checkpoint on."""
 
 
@@ -42,7 +42,9 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     one = ship(Path(options.cell), options["as"])
     size, total = one.path.stat().st_size, sum(other.path.stat().st_size for other in weights.shipped().values())
-    print(f"{one.name} ships with {megabytes(size)}, all together {megabytes(total)} of {megabytes(TOGETHER)}: {one.path}")
+    print(
+        f"{one.name} ships with {megabytes(size)}, all together {megabytes(total)} of {megabytes(TOGETHER)}: {one.path}"
+    )
     print(f"commit it and its record; `unblend separate PHOTO --from {one.name}` uses it.")
 
 

@@ -14,6 +14,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from benchmark import catalogue
 from benchmark.checkpoints import trained
+from benchmark.latent import report
 from benchmark.lightning_cli import shown
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
@@ -73,8 +74,6 @@ def show_latent(data: LayerDataModule, checkpoint: Path, picture: Path) -> None:
     Raises:
         UserError: no checkpoint, a method without latent spaces, or one that cannot take such data.
     """
-    from benchmark.latent import report  # it imports this module
-
     method = trained(checkpoint).eval()
     spec = LayerSpec(**{**data.spec, "pairing": method.card.supervision})
     reason = method.card.accepts(spec)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from benchmark import catalogue, checks, records
+from benchmark import catalogue, checks
 from benchmark.errors import UserError, unknown
 from benchmark.records import Record
 
@@ -39,12 +39,7 @@ class Shipped:
         Raises:
             UserError: it is missing, or not sound.
         """
-        path = self.path.with_suffix(".json")
-        record = records.read(path)
-        wrong = next(checks.problems(record), None)
-        if wrong is not None:
-            raise UserError(f"record {path}: {wrong}.")
-        return record
+        return checks.sound(self.path.with_suffix(".json"))
 
 
 def shipped() -> dict[str, Shipped]:

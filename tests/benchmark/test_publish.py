@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
 
 SUITE = """
 budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
@@ -20,26 +17,9 @@ methods: [{name: UNet, init_args: {width: 8}}, Identity, HalfMixture]
 """
 
 
-def git(folder: Path, *arguments: str) -> None:
-    own = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
-    subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, unblend: Any) -> Path:
-    """A copy of the project with a small suite that was run from a clean commit."""
-    folder = tmp_path_factory.mktemp("project")
-    for package in ("benchmark", "methods", "datamodules"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "leaderboards" / "published", folder / "leaderboards" / "published")
-    (folder / "benchmark/suites/tiny.yaml").write_text(SUITE)
-    (folder / ".gitignore").write_text("runs/\n__pycache__/\n")
-    git(folder, "init", "-q")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "all")
-    done = unblend("bench", "tiny", cwd=folder, timeout=600, PYTHONDONTWRITEBYTECODE="1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+def project(tmp_path_factory: pytest.TempPathFactory, ran_project: Callable[[Path, str], Path]) -> Path:
+    return ran_project(tmp_path_factory.mktemp("project"), SUITE)
 
 
 Publish = Callable[..., tuple[int, str]]

@@ -1,0 +1,396 @@
+"""Trained weights that ship: small, whole, and enough by themselves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from benchmark import catalogue, checkpoints, checks, cli, ship, weights
+from benchmark.errors import UserError
+from methods.base import SeparationMethod
+from methods.dmgn import DMGN
+from methods.sils import SILS
+from methods.unet import UNet
+from methods.unit import UNIT
+
+SUITE = """
+budget: {images: 32, batch_size: 16, selections: 1, test_images: 2}
+datasets: [Digits, {name: Rain, init_args: {size: 32, evaluation_images: 3}}]
+methods:
+  - {name: UNet, only: [digits], init_args: {width: 8}}
+  - {name: UNet, variant: wide, only: [digits], init_args: {width: 24, depth: 4}}
+  - {name: CascadeGAN, only: [rain], init_args: {synthesis: given, width: 4, depth: 4}}
+  - Identity
+"""
+
+SHIPPED = weights.shipped()
+
+
+def spec_of(channels: int, scale: int, ordered: bool, layers: tuple[str, ...] = ("background", "rain")) -> Any:
+    return {
+        "layers": list(layers), "scored": [], "ordered": ordered, "channels": channels, "scale": scale, "mixing": "sum",
+        "gain": 1.0, "fusion": "sum", "gamma": 1.0, "pairing": "paired", "protocol": "rgb", "citation": "",
+        "licence": "",
+    }  # fmt: skip
+
+
+def image(path: Path, mode: str = "RGB", size: tuple[int, int] = (44, 38)) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+def separated(folder: Path, *arguments: object) -> dict[str, np.ndarray]:
+    """The layers that ``unblend separate`` writes, by their files' names."""
+    cli.main(["separate", *map(str, arguments), "--out", str(folder)])
+    return {path.name: np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))}
+
+
+def error(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line that a command ends in."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*map(str, arguments)])
+    assert caught.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unblend: error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, ran_project: Callable[[Path, str], Path], unblend: Any) -> Path:
+    """A copy of the project where a U-Net and a GAN, trained for two steps, ship."""
+    folder = ran_project(tmp_path_factory.mktemp("project"), SUITE)
+    for cell, name in (("digits/unet", "digits/unet"), ("rain/cascade_gan", "rain/pagan")):
+        done = unblend("ship", f"runs/tiny/cells/{cell}/seed0", "--as", name, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{name} ships with 0." in done.stdout
+    return folder
+
+
+@pytest.fixture
+def here(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The project, whose weights are also those that this process knows; the working directory is another."""
+    monkeypatch.setattr(weights, "FOLDER", project / "leaderboards/weights")
+    monkeypatch.chdir(tmp_path)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "mode"),
+    [
+        ("digits/unet", "digits/unet", "L"),
+        ("digits/unet", "digits/unet", "RGB"),
+        ("rain/pagan", "rain/cascade_gan", "RGB"),
+        ("rain/pagan", "rain/cascade_gan", "LA"),
+    ],
+)
+def test_what_ships_separates_like_its_checkpoint(here: Path, tmp_path: Path, name: str, cell: str, mode: str) -> None:
+    picture = image(tmp_path / "a.png", mode)
+    run = here / f"runs/tiny/cells/{cell}/seed0"
+    shipped = here / f"leaderboards/weights/{name}.safetensors"
+    expected = separated(tmp_path / "one", picture, "--checkpoint", run / "best.ckpt")
+    assert len(expected) in (2, 3)  # one or two layers, and the sheet
+    for i, options in enumerate((("--from", name), (f"--from={name}",), ("--checkpoint", shipped))):
+        found = separated(tmp_path / str(i), picture, *options)
+        assert found.keys() == expected.keys()
+        assert all(np.array_equal(found[key], expected[key]) for key in expected)
+    assert shipped.with_suffix(".json").read_bytes() == (here / f"runs/tiny/records/{cell}/seed0.json").read_bytes()
+
+
+def test_only_what_separates_ships(here: Path) -> None:
+    path = here / "leaderboards/weights/rain/pagan.safetensors"
+    held, trained = (checkpoints.read(one) for one in (path, here / "runs/tiny/cells/rain/cascade_gan/seed0/best.ckpt"))
+    parameters = {name for name, _ in checkpoints.trained(path).pagan.generator.named_parameters()}  # type: ignore[union-attr]
+    assert parameters
+    assert {f"pagan.generator.{name}" for name in parameters} <= held["state_dict"].keys()
+    assert not any("discriminator" in name or "num_batches_tracked" in name for name in held["state_dict"])
+    assert any("discriminator" in name for name in trained["state_dict"])
+    assert held["state_dict"].keys() | set(held["left_out"]) == trained["state_dict"].keys()
+    assert held["hyper_parameters"] == {k: v for k, v in trained["hyper_parameters"].items() if k != "_instantiator"}
+    assert all(value.dtype == torch.float32 for value in held["state_dict"].values())
+    assert "optimizer_states" not in held
+    assert sorted(file.name for file in path.parent.iterdir()) == ["pagan.json", "pagan.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "message"),
+    [
+        (
+            "",
+            "digits/unet",
+            "runs/tiny is no folder of a cell: give one such as runs/SUITE/cells/DATASET/METHOD/seed0.",
+        ),
+        ("cells/digits/unet/seed7", "digits/unet", "records/digits/unet/seed7.json: missing or not whole"),
+        ("cells/digits/identity/seed0", "digits/id", "Identity is not trained, so that it has no weights to ship"),
+        ("cells/digits/unet/seed0", "unet", "--as unet: it must be TASK/NAME, and the task is digits"),
+        ("cells/digits/unet/seed0", "rain/unet", "--as rain/unet: it must be TASK/NAME, and the task is digits"),
+        ("cells/digits/unet/seed0", "digits/../../a", "--as: name '../../a' cannot name a folder"),
+    ],
+)
+def test_a_name_or_a_cell_that_is_none_is_told(
+    here: Path, capsys: pytest.CaptureFixture[str], cell: str, name: str, message: str
+) -> None:
+    assert message in error(capsys, "ship", here / "runs/tiny" / cell, "--as", name)
+
+
+def test_what_is_too_large_does_not_ship(here: Path, unblend: Any) -> None:
+    done = unblend("ship", "runs/tiny/cells/digits/unet-wide/seed0", "--as", "digits/wide", cwd=here)
+    assert done.returncode == 2
+    assert "MB, at most 10.0 MB ship: train it with a smaller width" in done.stderr.splitlines()[-1]
+    assert sorted(weights.shipped()) == ["digits/unet", "rain/pagan"]
+
+
+def test_a_record_that_could_not_be_published_does_not_ship(here: Path, unblend: Any) -> None:
+    path = here / "runs/tiny/records/digits/unet/seed0.json"
+    before, record = path.read_text(), json.loads(path.read_text())
+    dirty = {**record["provenance"], "commit": record["provenance"]["commit"] + "+"}
+    changes = {"provenance": dirty, "checkpoint_sha256": "0" * 64, "rows": record["rows"][:1]}
+    path.write_text(json.dumps({**record, **changes}))
+    done = unblend("ship", "runs/tiny/cells/digits/unet/seed0", "--as", "digits/other", cwd=here)
+    path.write_text(before)
+    assert done.returncode == 2
+    said = done.stderr.splitlines()[-1]
+    for message in ("changes that were not committed", "its weights are others than", "1 of 2 test images"):
+        assert message in said
+    assert not (weights.FOLDER / "digits/other.safetensors").exists()
+
+
+def test_all_together_stay_small(here: Path, unblend: Any) -> None:
+    large = weights.FOLDER / "haze/large.safetensors"
+    large.parent.mkdir()
+    with open(large, "wb") as stream:
+        stream.truncate(60_000_000 - 5000)
+    done = unblend("ship", "runs/tiny/cells/digits/unet/seed0", "--as", "digits/unet", cwd=here)
+    shutil.rmtree(large.parent)
+    assert done.returncode == 2
+    assert "those that ship have 60.0 MB, all together at most 60.0 MB: train it with a smaller width, or remove" in (
+        done.stderr.replace("60.1 MB", "60.0 MB")
+    )
+
+
+def test_what_ships_is_listed_and_offered(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image(tmp_path / "a.png")
+    assert "--from rain/pagan" in (said := error(capsys, "separate", "a.png", "--model", "CascadeGAN"))
+    assert "UGAN + PAGAN is trained: give --checkpoint, for example runs/fit/best.ckpt, or what ships" in said
+    assert "digits/unet" not in said
+    said = error(capsys, "separate", "a.png", "--model", "LiGT")
+    assert "weights of another method, which ship: --from digits/unet, --from rain/pagan." in said
+    said = error(capsys, "separate", "a.png", "--from", "rain/pagen")
+    assert "unknown weights 'rain/pagen': did you mean rain/pagan? There are digits/unet, rain/pagan." in said
+    assert "there are digits/unet, rain/pagan." in error(capsys, "separate", "a.png", "--from", "q")
+    assert "give one of them" in error(capsys, "separate", "a.png", "--from=q", "--checkpoint=b.ckpt")
+    assert "does not fit UNet" in error(capsys, "separate", "a.png", "--from=rain/pagan", "--model=UNet")
+    assert "width" in error(capsys, "separate", "a.png", "--from=rain/pagan", "--model.width=3")
+    monkeypatch.setenv("COLUMNS", "200")
+    cli.main(["list", "weights"])
+    listed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    psnr = checks.sound(weights.FOLDER / "digits/unet.json").mean("psnr")
+    assert listed[1] == f"digits/unet U-Net Digits, embedded, 32 images digits {psnr:.2f} – 0.1"
+    assert listed[2].startswith("rain/pagan PAGAN Rain, embedded, 32 images rain ")
+    (weights.FOLDER / "rain/pagan.json").rename(tmp_path / "aside.json")
+    assert "missing or not whole" in "".join(row[1] for row in weights.rows())
+    (tmp_path / "aside.json").rename(weights.FOLDER / "rain/pagan.json")
+
+
+def test_identitys_score_stands_beside_where_it_is_published(here: Path) -> None:
+    path = here / "runs/tiny/records/digits/identity/seed0.json"
+    assert [row[5] for row in weights.rows()] == ["–", "–"]
+    shutil.copytree(path.parent, here / "leaderboards/tiny/records/digits/identity")
+    try:
+        assert [row[5] for row in weights.rows()] == [f"{checks.read(path).mean('psnr'):.2f}", "–"]
+    finally:
+        shutil.rmtree(here / "leaderboards/tiny")
+
+
+def test_nothing_ships_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "FOLDER", tmp_path / "weights")
+    monkeypatch.chdir(tmp_path)
+    image(tmp_path / "a.png")
+    assert "none ship" in error(capsys, "separate", "a.png", "--from", "rain/dmgn")
+    assert "no weights ship" in error(capsys, "separate", "a.png", "--model", "UNet")
+    cli.main(["list", "weights"])
+    assert "None ship" in capsys.readouterr().out
+
+
+def method_of(entry: catalogue.Entry, tmp_path: Path) -> SeparationMethod:
+    """A small method of a class, with weights and statistics that differ from a new one's."""
+    torch.manual_seed(0)
+    method_class = getattr(__import__(entry.class_path.rpartition(".")[0], fromlist=["_"]), entry.name)
+    card = method_class.card
+    spec = spec_of(card.channels[0] if card.channels else 3, card.scales[0] if card.scales else 2, True)
+    small: dict[str, dict[str, Any]] = {
+        "ConvSep": {"width": 0.125}, "LiGT": {"width": 0.25}, "DMGN": {"width": 4, "levels": 2, "features": "random"},
+        "CascadeGAN": {"width": 4, "depth": 4}, "Pix2Pix": {"width": 4, "depth": 4},
+        "SILS": {"width": 4, "average": 0.9}, "UNIT": {"width": 4}, "CycleGAN": {"width": 4},
+    }  # fmt: skip
+    method: SeparationMethod = method_class(**small.get(entry.name, {"width": 4}), spec=spec).eval()
+    with torch.no_grad():
+        for tensor in [*method.parameters(), *(b for b in method.buffers() if b.is_floating_point())]:
+            if "random" not in str(method.hparams.get("features")) or tensor.requires_grad:
+                tensor.add_(0.01 * torch.rand_like(tensor))
+    return method
+
+
+def packed(method: SeparationMethod, path: Path) -> Path:
+    options = {**method.hparams, "_class_path": f"{type(method).__module__}.{type(method).__name__}"}
+    path.write_bytes(ship.packed(method, options, None))
+    return path
+
+
+def layers(method: SeparationMethod, size: tuple[int, int] = (37, 70)) -> Tensor:
+    channels = method.hparams["spec"]["channels"]
+    with torch.no_grad():
+        found: Tensor = method(torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(1)))
+    return found
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in catalogue.methods().values() if entry.card["supervision"] in ("paired", "unpaired")],
+    ids=lambda entry: entry.name,
+)
+def test_every_trained_method_can_be_rebuilt_from_its_file(entry: catalogue.Entry, tmp_path: Path) -> None:
+    method = method_of(entry, tmp_path)
+    path = packed(method, tmp_path / "a.safetensors")
+    again = checkpoints.trained(path)
+    assert type(again) is type(method)
+    assert torch.equal(layers(method), layers(again.eval()))
+    trains_alone = [name for name in checkpoints.read(path)["left_out"] if "num_batches" not in name]
+    assert any("critic" in name or "discriminator" in name for name in trains_alone) == any(
+        "critic" in name or "discriminator" in name for name in method.state_dict()
+    )
+    state = checkpoints.read(path)["state_dict"]
+    state.popitem()
+    save_file(state, tmp_path / "short.safetensors", _metadata(path))
+    with pytest.raises(UserError, match=f"does not fit {entry.name}: 1 weights are missing"):
+        checkpoints.trained(tmp_path / "short.safetensors")
+
+
+def _metadata(path: Path, **changes: Any) -> dict[str, str]:
+    held = {key: value for key, value in checkpoints.read(path).items() if key != "state_dict"}
+    return {checkpoints.METADATA: json.dumps({**held, **changes})}
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    method = UNet(width=4, spec=spec_of(1, 1, True)).eval()
+    assert len({packed(method, tmp_path / "a.safetensors").read_bytes() for _ in range(10)}) == 1
+
+
+def test_averaged_and_shared_weights_are_kept_once(tmp_path: Path) -> None:
+    averaged = SILS(width=4, average=0.9, spec=spec_of(1, 1, True)).eval()
+    kept = checkpoints.read(packed(averaged, tmp_path / "a.safetensors"))["state_dict"]
+    assert kept
+    assert all(name.startswith("averaged.") for name in kept)
+    shared = UNIT(width=4, spec=spec_of(1, 1, True)).eval()
+    kept = load(packed(shared, tmp_path / "b.safetensors").read_bytes())
+    last = "encode.stages.4.0.weight"
+    assert f"of_mixtures.0.{last}" in kept
+    assert f"of_layers.0.{last}" not in kept
+    assert any(name.startswith("of_layers.0.decode.") for name in kept)
+
+
+def test_features_from_a_file_need_it_no_more(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = {0: (3, 3, 1, 1), 2: (64, 3, 3, 3), 5: (64, 64, 3, 3), 9: (128, 64, 3, 3), 12: (128, 128, 3, 3)}
+    state: dict[str, Tensor] = {}
+    for number, shape in {**shapes, 16: (256, 128, 3, 3)}.items():
+        state[f"{number}.weight"] = 0.05 * torch.randn(shape, generator=generator)
+        state[f"{number}.bias"] = 0.05 * torch.randn(shape[0], generator=generator)
+    vgg19 = tmp_path / "vgg.pth"
+    torch.save(state, vgg19)
+    for levels in (2, 5):
+        method = DMGN(width=4, levels=levels, features=str(vgg19), spec=spec_of(3, 1, True)).eval()
+        vgg19.rename(tmp_path / "aside.pth")
+        again = checkpoints.trained(packed(method, tmp_path / "a.safetensors")).eval()
+        (tmp_path / "aside.pth").rename(vgg19)
+        assert again.hparams["features"] == str(vgg19)
+        assert torch.equal(layers(method), layers(again))
+    torch.save({f"{key}": value + 0.1 for key, value in state.items()}, vgg19)
+    assert torch.equal(layers(method), layers(checkpoints.trained(tmp_path / "a.safetensors").eval()))
+
+
+HOSTILE = {
+    "no JSON": "{",
+    "no JSON, deeply": "[" * 100_000,
+    "no mapping": "[1, 2]",
+    "options that are no mapping": {"hyper_parameters": [1]},
+    "no spec": {"hyper_parameters": {"_class_path": "methods.unet.UNet", "width": 4}},
+    "a class that is no method": {"_class_path": "os.system"},
+    "a class that is no method, in our package": {"_class_path": "methods.unet.UNetBackbone"},
+    "no such module": {"_class_path": "methods.nothing.UNet"},
+    "an odd module": {"_class_path": "methods..UNet"},
+    "no class at all": {"_class_path": 3},
+    "the base of all methods": {"_class_path": "methods.base.SeparationMethod"},
+    "another method": {"_class_path": "methods.ligt.LiGT"},
+    "an unknown option": {"colour": "red"},
+    "an option of another kind": {"width": "wide"},
+    "an impossible option": {"width": -4},
+    "no layers": {"spec": {**spec_of(1, 2, True), "layers": []}},
+    "layers that lead elsewhere": {"spec": spec_of(1, 2, True, ("../../a", "b"))},
+    "five channels": {"spec": spec_of(5, 2, True)},
+    "weights of no name": {"left_out": ["nothing"]},
+    "left out what is there": {"left_out": ["network.head.bias"]},
+    "left out no names": {"left_out": [[1]]},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_metadata_is_told_in_one_line(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = packed(UNet(width=4, spec=spec_of(1, 2, True)).eval(), Path("a.safetensors"))
+    changes = HOSTILE[what]
+    held = checkpoints.read(path)
+    if isinstance(changes, str):
+        metadata = {checkpoints.METADATA: changes}
+    elif changes.keys() & {"hyper_parameters", "left_out"}:
+        metadata = _metadata(path, **changes)
+    else:
+        metadata = _metadata(path, hyper_parameters={**held["hyper_parameters"], **changes})
+    save_file(held["state_dict"], "b.safetensors", metadata)
+    image(tmp_path / "a.png")
+    said = error(capsys, "separate", "a.png", "--checkpoint", "b.safetensors")
+    assert "checkpoint b.safetensors" in said
+    assert not (tmp_path / "runs").exists()
+    assert separated(tmp_path / "good", "a.png", "--checkpoint", path)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_that_really_ships_is_what_its_record_says_and_separates(name: str, tmp_path: Path) -> None:
+    one = SHIPPED[name]
+    record, held = one.record(), checkpoints.read(one.path)
+    assert one.path.stat().st_size <= weights.LARGEST
+    assert held["checkpoint_sha256"] == record.checkpoint_sha256
+    assert held["hyper_parameters"]["_class_path"] == record.config["model"]["class_path"]
+    assert held["hyper_parameters"]["spec"]["layers"] == record.spec["layers"]
+    assert name.partition("/")[0] == catalogue.dataset(record.config["data"]["class_path"]).folder
+    assert record.dataset.partition("-")[0] == name.partition("/")[0]
+    for mode, size in (("RGB", (90, 61)), ("L", (16, 33)), ("RGBA", (64, 64))):
+        picture = image(tmp_path / f"{mode}.png", mode, size)
+        found = separated(tmp_path / mode, picture, "--from", name, "--device", "cpu")
+        written = [pixels for key, pixels in found.items() if "sheet" not in key]
+        scale = held["hyper_parameters"]["spec"]["scale"]
+        assert written
+        assert all(pixels.shape[:2] == (scale * size[0], scale * size[1]) for pixels in written)
+
+
+def test_all_that_really_ship_are_small_together() -> None:
+    assert sum(one.path.stat().st_size for one in SHIPPED.values()) <= weights.TOGETHER
+    beside = {path.with_suffix("") for path in weights.FOLDER.glob("*/*.json")}
+    assert beside == {one.path.with_suffix("") for one in SHIPPED.values()}
