@@ -141,5 +141,5 @@ def test_pictures_of_research_data_stay_where_they_are(project: Path, publish: P
     restore()
     assert status == 0, said
     assert (project / "leaderboards/tiny/records/digits/unet/seed0.json").is_file()
-    assert not (project / "leaderboards/tiny/samples/digits/unet").exists()
+    assert not (project / "leaderboards/tiny/samples/digits/unet/seed0").exists()
     assert (project / "leaderboards/tiny/samples/digits/identity/seed0/0-mixture.png").is_file()
