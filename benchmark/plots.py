@@ -103,7 +103,7 @@ def scatter(points: Sequence[Point], x_title: str, y_title: str) -> str:
         parts.append(f'<line class="grid" x1="{left}" x2="{left}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
     steps = " ".join(f"{across(point)},{y(point.quality)}" for point in front)
     parts.append(f'<polyline class="front" points="{steps}"/>')
-    taken: list[tuple[float, float, float]] = []
+    taken: list[tuple[float, float, float]] = [(across(p) - 6, across(p) + 6, y(p.quality)) for p in points]
     for point in sorted(points, key=lambda point: -point.quality):
         on_front = point in front
         tip = f"{escape(point.name)}: {short(point.cost)}, {point.quality:.2f}"
@@ -118,7 +118,14 @@ def scatter(points: Sequence[Point], x_title: str, y_title: str) -> str:
 
 
 def _label(name: str, x: float, y: float, taken: list[tuple[float, float, float]]) -> list[str]:
-    """A name beside its point, where it covers no other name; else none."""
+    """A name beside its point, where it covers no other name and no point; else none.
+
+    Args:
+        name: of the point.
+        x: of the point.
+        y: of the point.
+        taken: left end, right end and height of what is there; the name is added.
+    """
     text = name if len(name) <= 26 else name[:25] + "…"
     width = 6.2 * len(text)
     for anchor, left in (("start", x + 8), ("end", x - 8 - width)):
@@ -140,7 +147,7 @@ def distributions(rows: Sequence[tuple[str, Sequence[float]]], x_title: str) -> 
     """
     if not rows:
         return ""
-    step, left = 24, 190
+    step, left = 24, 204
     height = TOP + step * len(rows) + BOTTOM
     x = _Scale([value for _, values in rows for value in (values[0], values[-1])], left, WIDTH - RIGHT)
     parts = []
@@ -152,7 +159,7 @@ def distributions(rows: Sequence[tuple[str, Sequence[float]]], x_title: str) -> 
     for place, (name, values) in enumerate(rows):
         middle = TOP + step * place + step / 2
         low, p5, q1, median, q3, p95, high = (x(value) for value in values)
-        text = name if len(name) <= 28 else name[:27] + "…"
+        text = name if len(name) <= 25 else name[:24] + "…"
         tip = f"{escape(name)}: median {values[3]:.2f}, half of the images {values[2]:.2f} to {values[4]:.2f}"
         parts.append(
             f'<g><title>{tip}</title><text class="label" text-anchor="end" x="{left - 8}" y="{middle + 4}">'

@@ -18,6 +18,9 @@ from benchmark.files import read_json, write_text
 from benchmark.leaderboard import COMMITTED, Found
 from benchmark.records import Record
 
+FREE = ("none needed", "public domain", "CC0", "CC BY 4.0")
+"""How licences begin under which pictures may be passed on; those of research data may not."""
+
 
 def main(arguments: list[str]) -> None:
     """Run the command.
@@ -132,7 +135,7 @@ def incomplete(folder: Path, found: list[Found]) -> Iterator[str]:
 
 
 def copy(one: Found, target: Path) -> None:
-    """Copy a record, its samples and the end of its log.
+    """Copy a record, the end of its log and, where the data's licence lets anyone pass them on, its samples.
 
     Args:
         one: checked.
@@ -145,7 +148,7 @@ def copy(one: Found, target: Path) -> None:
     shutil.copyfile(one.path, path)
     shown = samples.folder(path)
     shutil.rmtree(shown, ignore_errors=True)
-    if samples.folder(one.path).is_dir():
+    if samples.folder(one.path).is_dir() and str(record.spec.get("licence", "")).startswith(FREE):
         shutil.copytree(samples.folder(one.path), shown)
     log = evidence.log_of(one)
     if log:

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from benchmark import cost, digests, latent, metrics, provenance, records, samples
@@ -163,11 +165,19 @@ def score_images(
         raise UserError(f"{reason}.")
     data.open()
     total = data.test_count
+    plugins: list[ClusterEnvironment] = [*started_by_slurm()]
+    if str(devices).isdigit():
+        if plugins and int(devices) * nodes > total:
+            # srun has started them all: the first one works alone, and the others have nothing to do.
+            if plugins[0].global_rank() > 0:
+                return None
+            devices, nodes, plugins = 1, 1, [LightningEnvironment()]
+        devices = min(int(devices), total)
     trainer = Trainer(
         accelerator=accelerator,
-        devices=min(int(devices), total) if str(devices).isdigit() else devices,
+        devices=devices,
         num_nodes=nodes,
-        plugins=[*started_by_slurm()],
+        plugins=[*plugins],
         precision=precision,
         logger=False,
         use_distributed_sampler=False,

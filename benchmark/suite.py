@@ -15,7 +15,8 @@ from benchmark.errors import UserError, unknown
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
 _SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
-_ROW_KEYS = {"name", "variant", "init_args", "budget", "only", "devices", "precision"}
+_DATASET_KEYS = {"name", "variant", "init_args", "budget", "devices"}
+_METHOD_KEYS = {*_DATASET_KEYS, "only", "precision", "seeds"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +85,7 @@ def load(name: str) -> list[Cell]:
         raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
     _check_keys(f"suite {path}", suite, _SUITE_KEYS)
     safe_name(f"suite {path}", "the file's name", path.stem)
-    for seed in suite.get("seeds", [0]):
-        if type(seed) is not int or seed < 0:
-            raise UserError(f"suite {path}: seed {seed!r} is not a whole number.")
+    _check_seeds(f"suite {path}", suite.get("seeds", [0]))
     for key in ("datasets", "methods"):
         if not suite.get(key):
             raise UserError(f"suite {path}: it names no {key}.")
@@ -97,7 +96,7 @@ def load(name: str) -> list[Cell]:
         for method, method_entry in methods:
             if _folder(dataset, dataset_entry) not in method.get("only", [_folder(dataset, dataset_entry)]):
                 continue
-            for seed in suite.get("seeds", [0]):
+            for seed in method.get("seeds", suite.get("seeds", [0])):
                 cell = Cell(
                     path.stem,
                     _folder(dataset, dataset_entry),
@@ -120,12 +119,13 @@ def _folder(row: dict[str, Any], entry: catalogue.Entry) -> str:
 
 def _row(path: Path, row: Any, kind: str) -> tuple[dict[str, Any], catalogue.Entry]:
     row = {"name": row} if isinstance(row, str) else row
-    _check_keys(f"suite {path}: {kind}", row, _ROW_KEYS)
+    _check_keys(f"suite {path}: {kind}", row, _METHOD_KEYS if kind == "method" else _DATASET_KEYS)
     if "name" not in row:
         raise UserError(f"suite {path}: a {kind} has no name: {row}.")
     if row.get("variant"):
         safe_name(f"suite {path}", "variant", row["variant"])
     _check_keys(f"suite {path}: budget of {row['name']}", row.get("budget", {}), set(BUDGET))
+    _check_seeds(f"suite {path}: {kind} {row['name']}", row.get("seeds", [0]))
     devices = row.get("devices", 1)
     if not isinstance(devices, int) or devices < 1:
         raise UserError(f"suite {path}: {kind} {row['name']}: devices {devices!r}: a number, at least 1.")
@@ -149,6 +149,14 @@ def _config(
             "trainer": {"precision": method.get("precision", suite.get("precision", "32-true"))},
         }
     )
+
+
+def _check_seeds(where: str, seeds: Any) -> None:
+    if not isinstance(seeds, list) or not seeds:
+        raise UserError(f"{where}: seeds {seeds!r}: give a list, such as [0, 1].")
+    for seed in seeds:
+        if type(seed) is not int or seed < 0:
+            raise UserError(f"{where}: seed {seed!r} is not a whole number.")
 
 
 def _check_keys(where: str, found: Any, allowed: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Pages of the site that are made, not written: one for each method, and CONTRIBUTING's instructions."""
+"""Pages of the site that are not written in docs/: one for each method, CONTRIBUTING's instructions, the claims."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
     made = {name: method_pages.section(contributing, title) for name, title in SECTIONS.items()}
+    made["claims.md"] = (leaderboard.COMMITTED / "CLAIMS.md").read_text()
     published = [one.record for one in leaderboard.collect(leaderboard.folders_of(leaderboard.COMMITTED))]
     for entry in catalogue.methods().values():
         made[f"methods/{entry.folder}_{entry.name}.md"] = method_pages.page(entry, published)

@@ -39,13 +39,16 @@ def test_a_scatter_is_svg_with_better_above_and_cheaper_left() -> None:
 
 
 def test_labels_never_cover_each_other() -> None:
-    points = [Point(f"method number {i}", 10 + i / 100, 20 + i / 100) for i in range(30)]
+    points = [Point(f"method number {i}", 10 + i**2, 20 + i % 7 + i / 9) for i in range(30)]
     svg = ET.fromstring(plots.scatter(points, "x", "y"))
     spans = []
     for text in svg.iter("text"):
         if text.attrib["class"] == "label":
             width, x, y = 6.2 * len(text.text or ""), float(text.attrib["x"]), float(text.attrib["y"])
             spans.append((x if text.attrib["text-anchor"] == "start" else x - width, width, y))
+    points_at = [(float(one.attrib["cx"]), float(one.attrib["cy"])) for one in svg.iter("circle")]
+    for left, width, y in spans:
+        assert not any(left < x < left + width and abs(y - 4 - its_y) < 9 for x, its_y in points_at)
     assert spans
     for i, (left, width, y) in enumerate(spans):
         for other, its_width, its_y in spans[:i]:

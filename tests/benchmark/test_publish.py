@@ -112,3 +112,14 @@ def test_sound_records_are_copied_with_pictures_and_logs_and_shown(project: Path
     before = page.read_bytes()
     assert publish()[0] == 0
     assert page.read_bytes() == before
+
+
+def test_pictures_of_research_data_stay_where_they_are(project: Path, publish: Publish) -> None:
+    spec = json.loads((project / "runs/tiny/records/digits/unet/seed0.json").read_text())["spec"]
+    restore = spoil(project, "unet", spec={**spec, "licence": "research only"})
+    status, said = publish()
+    restore()
+    assert status == 0, said
+    assert (project / "leaderboards/tiny/records/digits/unet/seed0.json").is_file()
+    assert not (project / "leaderboards/tiny/samples/digits/unet/seed0").exists()
+    assert (project / "leaderboards/tiny/samples/digits/identity/seed0/0-mixture.png").is_file()

@@ -31,6 +31,13 @@ def test_every_suite_of_the_project_is_valid(name: str) -> None:
     assert {"identity", "half_mixture"} <= {cell.method for cell in cells}, "every table has the trivial rows"
 
 
+def test_a_row_that_needs_no_seeds_has_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "some.yaml", seeds=[0, 1], methods=["UNet", {"name": "Identity", "seeds": [0]}])
+    assert [str(cell.path) for cell in suite.load(path)] == [
+        "digits/unet/seed0", "digits/unet/seed1", "digits/identity/seed0",
+    ]  # fmt: skip
+
+
 def test_a_suite_is_methods_times_datasets_times_seeds(tmp_path: Path) -> None:
     path = write(
         tmp_path / "s.yaml",
@@ -65,6 +72,9 @@ def test_a_suite_is_methods_times_datasets_times_seeds(tmp_path: Path) -> None:
         ({"methods": [{"name": "UNet", "variant": "../../x"}]}, "variant '../../x' cannot name a folder"),
         ({"datasets": [{"name": "Digits", "variant": "/etc"}]}, "variant '/etc' cannot name a folder"),
         ({"seeds": ["../0"]}, "seed '../0' is not a whole number"),
+        ({"seeds": []}, r"seeds \[\]: give a list"),
+        ({"methods": [{"name": "UNet", "seeds": 1}]}, "method UNet: seeds 1: give a list"),
+        ({"datasets": [{"name": "Digits", "seeds": [0]}]}, "dataset: unknown key 'seeds'"),
     ],
 )
 def test_what_is_wrong_with_a_suite_is_said(tmp_path: Path, value: dict[str, Any], message: str) -> None:

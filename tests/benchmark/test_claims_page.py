@@ -1,0 +1,75 @@
+"""leaderboards/CLAIMS.md: known verdicts, evidence where they say, and no table of the papers left out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmark import catalogue, leaderboard, published
+
+PAGE = leaderboard.COMMITTED / "CLAIMS.md"
+VERDICTS = (
+    "holds", "holds at reduced size", "does not hold", "does not hold at reduced size", "not testable yet",
+)  # fmt: skip
+MARK = "†"
+"""Of numbers whose record is not committed."""
+
+HEADER = ("claim", "measured here", "verdict")
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+ROWS = [cells(line) for line in PAGE.read_text().splitlines() if line.startswith("|") and "| --- |" not in line]
+CLAIMS = [row for row in ROWS if tuple(row) != HEADER]
+
+
+def verdict(cell: str) -> tuple[str, str]:
+    """The word and the reason after it; empty where the cell does not begin with a word in bold."""
+    found = re.fullmatch(r"\*\*([^*]+)\*\*(.*)", cell)
+    return (found[1], found[2].strip(" :()")) if found else ("", "")
+
+
+def named(text: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def is_test(name: str) -> bool:
+    return name.startswith("tests/") and (catalogue.ROOT / name).is_file()
+
+
+@pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row[0][:40])
+def test_a_line_has_a_verdict_and_its_evidence(row: list[str]) -> None:
+    assert len(row) == len(HEADER), "a bar inside a cell, or a cell too few"
+    assert all(row)
+    word, reason = verdict(row[2])
+    assert word in VERDICTS
+    suites, tables = named(" ".join(row)) & catalogue.suites().keys(), named(" ".join(row)) & published.tables().keys()
+    tests = {name for name in named(row[1]) if is_test(name)}
+    unknown = named(" ".join(row)) - suites - tables - tests
+    assert not unknown, "neither suite, paper's table nor test"
+    if word == "not testable yet" or word.endswith("at reduced size"):
+        assert reason, "why, or how small"
+    if word == "does not hold":
+        assert suites | tables | tests, "where is the evidence?"
+    elif word != "not testable yet":
+        assert suites | tests, "where is the evidence?"
+
+
+@pytest.mark.parametrize("row", CLAIMS, ids=lambda row: row[0][:40])
+def test_numbers_without_the_mark_have_records(row: list[str]) -> None:
+    if MARK in row[1] or verdict(row[2])[0] == "not testable yet":
+        return
+    for suite in named(row[1]) & catalogue.suites().keys():
+        assert any((leaderboard.COMMITTED / suite / "records").rglob("*.json")), suite
+
+
+def test_every_table_of_the_papers_has_a_claim() -> None:
+    assert set(published.tables()) <= named(" ".join(row[0] for row in CLAIMS))
+
+
+def test_every_claim_is_there_once() -> None:
+    claims = [row[0] for row in CLAIMS]
+    assert len(claims) == len(set(claims)) >= 30
