@@ -103,8 +103,8 @@ def _check(path: Path, given: Any) -> None:
     spec = given.get("spec") if isinstance(given, dict) else None
     spec = spec if isinstance(spec, dict) else {}
     layers = spec.get("layers")
-    sound = isinstance(layers, list) and layers and isinstance(spec.get("ordered"), bool)
-    if not sound or spec.get("channels") not in (1, 3):
+    told = isinstance(spec.get("ordered"), bool) and spec.get("channels") in (1, 3)
+    if not told or not isinstance(layers, list) or not layers:
         raise UserError(
             f"checkpoint {path}: its options do not say which layers it gives, of 1 or 3 channels; give one that fit "
             "or ship wrote."

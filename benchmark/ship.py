@@ -147,7 +147,7 @@ def packed(method: SeparationMethod, options: dict[str, Any], checkpoint_sha256:
     return save(kept, {checkpoints.METADATA: json.dumps(about, allow_nan=False)})
 
 
-class _Touched(TorchDispatchMode):
+class _Touched(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes which memory operations read.
 
     Attributes:
@@ -155,7 +155,7 @@ class _Touched(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.storages: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -38,7 +38,7 @@ def _git(folder: Path, *arguments: str) -> None:
 
 @pytest.fixture(scope="session")
 def ran_project(unblend: Unblend) -> Callable[[Path, str], Path]:
-    """``ran_project(folder, suite) -> folder``: a copy of the project, with a suite ``tiny`` run from a clean commit."""
+    """``ran_project(folder, suite) -> folder``: a project whose suite ``tiny`` was run from a clean commit."""
 
     def run(folder: Path, suite: str) -> Path:
         for package in ("benchmark", "methods", "datamodules"):
