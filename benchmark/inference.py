@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.cost import TensorMemory
 from datamodules.errors import UserError
@@ -31,7 +33,7 @@ def separate_image(
         method: on the device of the image.
         image: (C, h, w) in [0, 1].
         seed: of the image's randomness; tile i gets seed + i.
-        tile: side of the tiles in pixels; default the whole picture, or as large as memory allows.
+        tile: side of the tiles in pixels; default the whole picture, or as large as memory and attention allow.
         ordered: whether the method's layer k is the same kind of layer in each tile.
 
     Returns:
@@ -107,6 +109,30 @@ def memory_per_pixel(method: SeparationMethod, image: Tensor) -> float:
     return memory.peak / padded
 
 
+def pixels_for_attention(method: SeparationMethod, image: Tensor) -> float:
+    """Pixels of a picture where attention is as much work as all the rest; infinite where it does not grow faster.
+
+    Attention between all places is work, and memory, in the square of their number: a transformer that learnt from
+    digits would take a photograph for hours. Work is counted on two squares, in FLOPs.
+
+    Args:
+        method: on the device of the image.
+        image: (C, h, w), whose values do not matter.
+    """
+    if not method.card.trains:
+        return math.inf
+    side = math.ceil(max(method.smallest, 32) / method.multiple) * method.multiple
+    if image[0].numel() <= (2 * side) ** 2:
+        return math.inf
+    work = []
+    for length in (side, 2 * side):
+        with FlopCounterMode(display=False) as counter:
+            method(image.new_zeros(1, len(image), length, length), [0])
+        work.append(counter.get_total_flops() / length**2)
+    growth = (work[1] - work[0]) / (3 * side**2)  # of the work per pixel, with each pixel more
+    return (work[0] - growth * side**2) / growth if growth > 0 else math.inf
+
+
 def images_that_fit(method: SeparationMethod, image: Tensor) -> int:
     """How many images like this one memory allows at once; at least 1.
 
@@ -114,18 +140,23 @@ def images_that_fit(method: SeparationMethod, image: Tensor) -> int:
         method: on the device of the image.
         image: (C, h, w).
     """
+    if image[0].numel() > pixels_for_attention(method, image):
+        return 1
     pixels = SHARE * free_memory(image.device) / memory_per_pixel(method, image)
     return max(1, int(pixels / image[0].numel()))
 
 
 def _side(method: SeparationMethod, image: Tensor) -> int:
-    """Side of the largest square that memory allows; of the whole picture, if it does."""
+    """Side of the largest square that memory and attention allow; of the whole picture, if they do."""
     height, width = image.shape[-2:]
     small = height * width <= SMALL
     pixels = SMALL if small else SHARE * free_memory(image.device) / memory_per_pixel(method, image)
-    if height * width <= pixels:
+    attended = pixels_for_attention(method, image)
+    if height * width <= min(pixels, attended):
         return max(height, width, method.smallest, 16)
-    return int(pixels**0.5) // method.multiple * method.multiple
+    # Attention is slow where it is large, but memory that is not there is not there.
+    attended = max(attended, method.smallest**2, method.multiple**2, 32**2)
+    return int(min(pixels, attended) ** 0.5) // method.multiple * method.multiple
 
 
 def _starts(length: int, side: int, overlap: int) -> list[int]:

@@ -222,6 +222,32 @@ def test_tiles_come_by_themselves_where_memory_would_not_do(monkeypatch: pytest.
         separate_image(method, image)
 
 
+def test_attention_over_a_whole_photograph_is_cut_into_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    from methods.ligt import LiGT
+    from methods.unet import UNet
+
+    image = torch.rand(1, 90, 200, generator=torch.Generator().manual_seed(0))
+    seen: list[int] = []
+    separate = LiGT.separate
+
+    def noted(self: LiGT, mixture: Tensor, seeds: list[int]) -> Tensor:
+        seen.append(max(mixture.shape[-2:]))
+        return separate(self, mixture, seeds)
+
+    monkeypatch.setattr(LiGT, "separate", noted)
+    method = LiGT(width=0.25).eval()
+    with torch.no_grad():
+        pixels = inference.pixels_for_attention(method, image)
+        assert 32**2 < pixels < 64**2  # 49 × 49: its attention is as much work there as its convolutions
+        layers = separate_image(method, image, ordered=False)
+        assert layers.shape == (2, 1, 180, 400)
+        assert max(seen[2:]) <= 64
+        assert inference.images_that_fit(method, image) == 1
+        assert inference.pixels_for_attention(UNet(width=4).eval(), image) > 10**9
+        small = image[:, :60, :64]
+        assert torch.equal(separate_image(method, small), method(small[None], [0])[0])
+
+
 def memory_per_pixel_of(method: Shares, image: Tensor) -> float:
     limited = image[:, :64, :64]
     per_pixel = memory_per_pixel(method, limited)
