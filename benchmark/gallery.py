@@ -107,13 +107,13 @@ def render(found: Sequence[Found]) -> str:
 def _suite(suite: str, found: Sequence[Found], data: Evidence) -> dict[str, Any]:
     of_record = {(one.record.dataset, one.record.method, one.record.seed): one for one in found}
     lines = leaderboard.lines([one.record for one in found])
-    datasets, rows = tables.matrix(lines)
+    heads, rows = tables.matrix(lines)
     return {
         "name": suite,
         "id": _id(suite),
         "matrix": {
-            "heads": [Head("Method"), *(Head(dataset, True) for dataset in datasets)],
-            "links": [None, *(_id(suite, dataset) for dataset in datasets)],
+            "heads": [Head("Method"), *(Head(head, True) for head in heads)],
+            "links": [None, *(_id(suite, dataset) for dataset in lines)],
             "rows": [[Cell(name, name.lower()), *(_matrix_cell(text) for text in texts)] for name, texts in rows],
         },
         "datasets": [_dataset(suite, dataset, table, of_record, data) for dataset, table in lines.items()],
@@ -199,7 +199,8 @@ def _id(*names: str) -> str:
 
 
 def _method_cell(line: Line) -> Cell:
-    return Cell(line.first.title, tables.name_of(line.first).lower(), note=line.first.variant)
+    title, variant = line.first.title, line.first.variant
+    return Cell(title, tables.name_of(line.first).lower(), note="" if variant == title else variant)
 
 
 def _score_cell(score: Score | None, metric: str) -> Cell:
