@@ -300,7 +300,7 @@ def measured(table: Table, row: Row, found: list[Record]) -> list[tuple[str, lis
 
 
 def _joined(by_dataset: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
-    """Data sets in one line, without a name, where they fill different columns or say the same; else a line for each."""
+    """Data sets in one line, without a name, where none contradicts another; else a line for each."""
     columns = [list(dict.fromkeys(filter(None, column))) for column in zip(*by_dataset.values(), strict=True)]
     if all(len(column) <= 1 for column in columns):
         return [("", ["".join(column) for column in columns])]
