@@ -107,13 +107,13 @@ def render(found: Sequence[Found]) -> str:
 def _suite(suite: str, found: Sequence[Found], data: Evidence) -> dict[str, Any]:
     of_record = {(one.record.dataset, one.record.method, one.record.seed): one for one in found}
     lines = leaderboard.lines([one.record for one in found])
-    datasets, rows = tables.matrix(lines)
+    heads, rows = tables.matrix(lines)
     return {
         "name": suite,
         "id": _id(suite),
         "matrix": {
-            "heads": [Head("Method"), *(Head(dataset, True) for dataset in datasets)],
-            "links": [None, *(_id(suite, dataset) for dataset in datasets)],
+            "heads": [Head("Method"), *(Head(head, True) for head in heads)],
+            "links": [None, *(_id(suite, dataset) for dataset in lines)],
             "rows": [[Cell(name, name.lower()), *(_matrix_cell(text) for text in texts)] for name, texts in rows],
         },
         "datasets": [_dataset(suite, dataset, table, of_record, data) for dataset, table in lines.items()],
@@ -142,10 +142,12 @@ def _dataset(
     if not any(committed):
         committed = [True] * len(table)  # only beside published rows is it worth a word
     reported = [_reported(line) for line in table]
+    part = table[0].part
+    judged_by = "average over all scored layers" if part == AVERAGE else f"of the {part}, which every row gives"
     heads = [
         Head("Method"),
-        Head("Rank", hint="by average PSNR"),
-        Head("PSNR (dB)", True, "average over all scored layers, mean ± standard deviation over seeds"),
+        Head("Rank", hint="by PSNR"),
+        Head("PSNR (dB)", True, f"{judged_by}, mean ± standard deviation over seeds"),
         Head("95 %", True, "bootstrap interval of the PSNR over test images"),
         Head("SSIM", True),
         Head("LMSE"),
@@ -161,14 +163,14 @@ def _dataset(
     ]
     rows = []
     for line, paper in zip(table, reported, strict=True):
-        psnr = line.score(AVERAGE, "psnr")
+        psnr = line.judged("psnr")
         rows.append(
             [
                 _method_cell(line),
-                Cell(tables.rank_text(psnr), psnr.rank if psnr else None),
+                Cell(tables.rank_text(psnr), psnr.rank),
                 _score_cell(psnr, "psnr"),
-                Cell(psnr.interval(2), psnr.low) if psnr else Cell(""),
-                *(_score_cell(line.score(AVERAGE, metric), metric) for metric in METRICS[1:]),
+                Cell(psnr.interval(2), psnr.low),
+                *(_score_cell(line.judged(metric), metric) for metric in METRICS[1:]),
                 *([paper or Cell("")] if any(reported) else []),
                 *_cost_cells(line),
             ]
@@ -185,7 +187,7 @@ def _dataset(
         "plots": _plots(table, layers),
         "samples": bool(data.samples[identity]),
         "best": tables.name_of(table[0].first),
-        "best_psnr": (table[0].scores.get(AVERAGE) or next(iter(table[0].scores.values())))["psnr"].mean,
+        "best_psnr": table[0].judged("psnr").mean,
         "methods": len(table),
         "hardware": sorted({tables.hardware(record) for line in table for record in line.records}),
     }
@@ -197,7 +199,8 @@ def _id(*names: str) -> str:
 
 
 def _method_cell(line: Line) -> Cell:
-    return Cell(line.first.title, tables.name_of(line.first).lower(), note=line.first.variant)
+    title, variant = line.first.title, line.first.variant
+    return Cell(title, tables.name_of(line.first).lower(), note="" if variant == title else variant)
 
 
 def _score_cell(score: Score | None, metric: str) -> Cell:
@@ -229,9 +232,9 @@ def _layer_table(table: Sequence[Line], layers: Sequence[str], numbers: Sequence
 
 
 def _reported(line: Line) -> Cell | None:
-    """What papers report of a line's PSNR, of the average or, where one layer is scored, of that."""
+    """What papers report of the PSNR by which a line is judged; of a single scored layer the average is it, too."""
     scored = line.first.spec["scored"]
-    layers = {AVERAGE, scored[0]} if len(scored) == 1 else {AVERAGE}
+    layers = {AVERAGE, scored[0]} if len(scored) == 1 else {line.part}
     found = [
         (value, table.id)
         for table, _, column, value in published.published_for(line.first)
@@ -243,9 +246,9 @@ def _reported(line: Line) -> Cell | None:
 
 
 def _plots(table: Sequence[Line], layers: Sequence[str]) -> dict[str, Any]:
-    """Plots of what is comparable: averages; the only layer where there is one."""
-    ranked = [(line, line.score(AVERAGE, "psnr")) for line in table if line.comparable]
-    points = [(line, score.mean) for line, score in ranked if score is not None]
+    """Plots of what is comparable, by the part that the table is judged by."""
+    points = [(line, line.judged("psnr").mean) for line in table if line.comparable]
+    judged = None if table[0].part == AVERAGE else [0]
 
     def against(cost: Any) -> list[plots.Point]:
         return [plots.Point(tables.name_of(line.first), cost(line), psnr) for line, psnr in points]
@@ -254,7 +257,7 @@ def _plots(table: Sequence[Line], layers: Sequence[str]) -> dict[str, Any]:
     parameters = against(lambda line: line.first.cost["parameters"])
     boxes = []
     for line, _ in points:
-        values = np.percentile(list(per_image(line.records, "psnr").values()), PERCENTILES)
+        values = np.percentile(list(per_image(line.records, "psnr", judged).values()), PERCENTILES)
         boxes.append((tables.name_of(line.first), [float(value) for value in values]))
     runs = [
         (tables.name_of(line.first) + (f", seed {record.seed}" if len(line.records) > 1 else ""), curve(record))

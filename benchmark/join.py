@@ -15,7 +15,7 @@ from rich.text import Text
 from benchmark import catalogue, compare, leaderboard, suite
 from benchmark.errors import UserError, unknown
 from benchmark.files import write_text
-from benchmark.statistics import AVERAGE, holm
+from benchmark.statistics import holm
 from benchmark.tables import name_of
 
 
@@ -102,9 +102,9 @@ def standing(method: str, folder: Path, console: Console) -> None:
         groups.setdefault(record.method, {}).setdefault((record.suite, record.dataset), []).append(record)
     for dataset, lines in leaderboard.lines(found).items():
         own = next((line for line in lines if line.first.method == method), None)
-        score = own.score(AVERAGE, "psnr") if own else None
+        score = own.judged("psnr") if own else None
         if own and score and score.rank:
-            ranked = sum(line.comparable and AVERAGE in line.scores for line in lines)
+            ranked = sum(line.comparable for line in lines)
             console.print(
                 f"{dataset}: {name_of(own.first)} has {score.text(2)} dB ({score.interval(2)}), "
                 f"rank {score.rank} of {ranked}",

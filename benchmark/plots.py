@@ -62,11 +62,16 @@ class _Scale:
                 step = math.ceil(len(exponents) / 6)
                 return [10.0**exponent for exponent in exponents][::step]
             tens = [10.0**e * m for e in range(math.floor(self.low), math.ceil(self.high) + 1) for m in (1, 2, 5)]
-            return [value for value in tens if self.low <= math.log10(value) <= self.high]
-        step = 10 ** math.floor(math.log10((self.high - self.low) / 4))
-        step = next(step * m for m in (1, 2, 5, 10) if (self.high - self.low) / (step * m) <= 6)
-        first = math.ceil(self.low / step)
-        return [round(k * step, 10) for k in range(first, math.floor(self.high / step) + 1)]
+            inside = [value for value in tens if self.low <= math.log10(value) <= self.high]
+            return inside if len(inside) >= 2 else _even(10**self.low, 10**self.high)
+        return _even(self.low, self.high)
+
+
+def _even(low: float, high: float) -> list[float]:
+    """At most seven round numbers at equal distances."""
+    step = 10 ** math.floor(math.log10((high - low) / 4))
+    step = next(step * m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= 6)
+    return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def short(value: float) -> str:

@@ -272,8 +272,12 @@ def show(table: Table, found: list[Record], console: Console) -> None:
 
 
 def measured(table: Table, row: Row, found: list[Record]) -> list[tuple[str, list[str]]]:
-    """What was measured of a row: for each suite and variant a label, and for each column value and difference."""
-    lines: dict[tuple[str, str, str], list[str]] = {}
+    """What was measured of a row: a label, and for each column value and difference.
+
+    There is one line for each suite and variant; where several data sets of a suite stand for one column, such as those
+    that differ in what is trained on, one for each of them.
+    """
+    lines: dict[tuple[str, str, str], dict[str, list[str]]] = {}
     for group in groups([record for record in found if row.fits(record)]):
         first = group[0]
         for place, column in enumerate(table.columns):
@@ -283,15 +287,24 @@ def measured(table: Table, row: Row, found: list[Record]) -> list[tuple[str, lis
             if value is None:
                 continue
             label = (first.suite, first.variant, f"{len(group)} seed{'s' if len(group) > 1 else ''}")
-            cells = lines.setdefault(label, [""] * len(table.columns))
+            cells = lines.setdefault(label, {}).setdefault(first.dataset, [""] * len(table.columns))
             difference = "" if printed is None else f" ({value - printed:+.{_digits(column)}f})"
             cells[place] = f"{value:.{_digits(column)}f}{difference}"
             if column.protocol and first.protocol.partition(",")[0] != column.protocol:
                 cells[place] += f" [{first.protocol}]"
     return [
-        (", ".join(part for part in ("here: " + suite, *more) if part), cells)
-        for (suite, *more), cells in lines.items()
+        (", ".join(part for part in ("here: " + suite, dataset, *more) if part), cells)
+        for (suite, *more), by_dataset in lines.items()
+        for dataset, cells in _joined(by_dataset)
     ]
+
+
+def _joined(by_dataset: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
+    """Data sets in one line, without a name, where none contradicts another; else a line for each."""
+    columns = [list(dict.fromkeys(filter(None, column))) for column in zip(*by_dataset.values(), strict=True)]
+    if all(len(column) <= 1 for column in columns):
+        return [("", ["".join(column) for column in columns])]
+    return list(by_dataset.items())
 
 
 def _digits(column: Column) -> int:

@@ -102,12 +102,15 @@ class Line:
         images: test images scored.
         comparable: whether protocol, data and test images are those of most lines of the table; only such lines
             are ranked.
+        part: by which the lines of the table are judged: the average or, where one of them does not give all scored
+            layers, the first layer, which all of them give.
     """
 
     records: tuple[Record, ...]
     scores: dict[str, dict[str, Score]]
     images: int
     comparable: bool
+    part: str = AVERAGE
 
     @property
     def first(self) -> Record:
@@ -117,6 +120,10 @@ class Line:
     def score(self, part: str, metric: str) -> Score | None:
         """A score; None where the method does not give that layer."""
         return self.scores.get(part, {}).get(metric)
+
+    def judged(self, metric: str) -> Score:
+        """The score by which the line is judged."""
+        return self.scores[self.part][metric]
 
 
 def layer_names(record: Record) -> list[str]:
@@ -196,7 +203,11 @@ def table(groups: Sequence[tuple[Record, ...]]) -> list[Line]:
     judged = [_judged_on(group) for group in groups]
     # Most test images, then most lines, then any fixed order: what the table is about.
     norm = max(judged, key=lambda key: (len(key[2]), judged.count(key), str(key[:2]), sorted(key[2])), default=None)
-    lines = [Line(group, _scores(group), len(key[2]), key == norm) for group, key in zip(groups, judged, strict=True)]
+    scores = [_scores(group) for group in groups]
+    part = AVERAGE if all(AVERAGE in one for one in scores) else layer_names(groups[0][0])[0]
+    lines = [
+        Line(group, one, len(key[2]), key == norm, part) for group, one, key in zip(groups, scores, judged, strict=True)
+    ]
     return sorted(_ranked(lines), key=_order)
 
 
@@ -229,10 +240,8 @@ def _ranked(lines: list[Line]) -> list[Line]:
 
 
 def _order(line: Line) -> tuple[Any, ...]:
-    """Ranked lines by PSNR, then those of a single layer, then those of other images."""
-    average = line.score(AVERAGE, "psnr")
-    best = average or next(iter(line.scores.values()))["psnr"]
-    return not line.comparable, average is None, -best.mean, line.first.method
+    """Ranked lines by PSNR, then those of other images."""
+    return not line.comparable, -line.judged("psnr").mean, line.first.method
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ HEADER = (
 
 def cells(line: Line) -> list[str]:
     """What a table shows of a line, in the order of ``HEADER``."""
-    first, psnr = line.first, line.score(AVERAGE, "psnr")
-    averages = [line.score(AVERAGE, metric) for metric in METRICS]
+    first, psnr = line.first, line.judged("psnr")
     return [
         rank_text(psnr),
         first.title,
@@ -34,8 +33,8 @@ def cells(line: Line) -> list[str]:
         str(len(line.records)),
         str(line.images),
         text(psnr, "psnr"),
-        psnr.interval(2) if psnr else "",
-        *(text(score, metric) for score, metric in list(zip(averages, METRICS, strict=True))[1:]),
+        psnr.interval(2),
+        *(text(line.judged(metric), metric) for metric in METRICS[1:]),
         *costs(line),
     ]
 
@@ -71,7 +70,7 @@ def rank_text(score: Score | None) -> str:
 
 def name_of(record: Record) -> str:
     """Title and variant of a method in one."""
-    return f"{record.title}, {record.variant}" if record.variant else record.title
+    return f"{record.title}, {record.variant}" if record.variant not in ("", record.title) else record.title
 
 
 def scored_layers(table: Sequence[Line]) -> list[str]:
@@ -93,36 +92,34 @@ def about(table: Sequence[Line]) -> str:
 def notes(table: Sequence[Line]) -> list[str]:
     """What a reader must know of single lines of a table."""
     said = []
+    part = table[0].part
+    if part != AVERAGE:
+        alone = ", ".join(name_of(line.first) for line in table if AVERAGE not in line.scores)
+        said.append(f"Scores and ranks are of {part} alone, which every row gives; no other layer is given by {alone}.")
     for line in table:
         who = name_of(line.first)
-        if line.score(AVERAGE, "psnr") is None:
-            given = " and ".join(layer_names(line.first))
-            said.append(f"{who} gives {given} alone: it is ranked layer by layer, not by the average.")
         if not line.comparable:
             said.append(f"{who} was judged on {line.images} images, or by another protocol or data: it is not ranked.")
     return said
 
 
 def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Cross-task matrix: data sets, and for each method its average PSNR and rank on each.
+    """Cross-task matrix: data sets, and for each method its PSNR and rank on each.
 
-    A method that gives some of the layers only has the name of the layer beside its score.
+    Where a data set's rows are judged by one layer, the layer stands beside the data set's name.
     """
     names: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     for dataset, table in found.items():
         for line in table:
-            average = line.score(AVERAGE, "psnr")
+            score = line.judged("psnr")
             names[line.first.method] = name_of(line.first)
-            row = values.setdefault(line.first.method, {})
-            if average is not None:
-                rank = f" ({average.rank})" if average.rank else ""
-                row[dataset] = f"{average.mean:.2f}{rank}"
-            else:
-                layer, metrics = next(iter(line.scores.items()))
-                row[dataset] = f"{metrics['psnr'].mean:.2f} ({layer})"
+            rank = f" ({score.rank})" if score.rank else ""
+            values.setdefault(line.first.method, {})[dataset] = f"{score.mean:.2f}{rank}"
     order = sorted(names, key=lambda method: (-len(values[method]), names[method], method))
-    return list(found), [(names[method], [values[method].get(dataset, "") for dataset in found]) for method in order]
+    parts = {dataset: table[0].part for dataset, table in found.items()}
+    heads = [dataset if part == AVERAGE else f"{dataset}: {part}" for dataset, part in parts.items()]
+    return heads, [(names[method], [values[method].get(dataset, "") for dataset in found]) for method in order]
 
 
 def markdown(suite: str, found: Lines) -> str:
@@ -130,7 +127,7 @@ def markdown(suite: str, found: Lines) -> str:
     parts = [f"# Leaderboard: {suite}", ""]
     if len(found) > 1:
         datasets, rows = matrix(found)
-        parts += ["## Methods × data sets", "", "Average PSNR in dB, and rank.", ""]
+        parts += ["## Methods × data sets", "", "PSNR in dB, and rank; of all scored layers, unless one is named.", ""]
         parts += _markdown(["method", *datasets], [[name, *row] for name, row in rows], left=1)
     for dataset, table in found.items():
         parts += [f"## {dataset}", "", about(table), ""]
@@ -142,7 +139,7 @@ def markdown(suite: str, found: Lines) -> str:
             parts += _markdown(*_by_layer(table, layers), left=2)
     records = [record for table in found.values() for line in table for record in line.records]
     parts += [
-        "Scores are means over test images (± standard deviation over seeds); an average is over all scored layers. "
+        "Scores are means over test images (± standard deviation over seeds), and over the scored layers. "
         "The interval is the bootstrap's 95 % over test images. Methods are ranked on the same images only. "
         "FLOPs (a multiply-add is two), latency and memory are for one test image; latency is the median on "
         + "; ".join(sorted({hardware(record) for record in records})) + ".",
@@ -251,9 +248,9 @@ def latex(found: Lines) -> str:
         for line in table:
             row = [_tex(name_of(line.first))]
             for metric in METRICS:
-                score = line.score(AVERAGE, metric)
-                shown = text(score, metric).replace("±", r"$\pm$") or "--"
-                row.append(rf"\textbf{{{shown}}}" if score and score.rank == 1 else shown)
+                score = line.judged(metric)
+                shown = text(score, metric).replace("±", r"$\pm$")
+                row.append(rf"\textbf{{{shown}}}" if score.rank == 1 else shown)
             parts.append(" & ".join([*row, f"{line.first.cost['parameters']:,}"]) + r" \\")
         parts += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
     return "\n".join(parts)

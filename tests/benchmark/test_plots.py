@@ -66,6 +66,12 @@ def test_ticks_are_few_and_in_range(low: float, high: float) -> None:
         assert all(-1 <= scale(tick) <= 101 for tick in ticks)
 
 
+def test_a_narrow_range_of_costs_has_ticks() -> None:
+    ticks = plots._Scale([397_745, 482_822], 0, 500, log=True).ticks()
+    assert 2 <= len(ticks) <= 7
+    assert all(390_000 < tick < 490_000 for tick in ticks)
+
+
 def test_boxes_and_curves_are_whole() -> None:
     boxes = ET.fromstring(plots.distributions([("<x>", [1, 2, 3, 4, 5, 6, 7])] * 3, "dB"))
     assert len(list(boxes.iter("rect"))) == 3

@@ -137,6 +137,14 @@ def test_a_variant_fills_the_row_of_its_options_only() -> None:
     assert "Real20, PSNR: no record of RDMC" in text
 
 
+def test_data_sets_that_stand_for_one_column_have_lines_of_their_own() -> None:
+    other = dataclasses.replace(record(24.0), dataset="reflection-other training")
+    text = shown(TABLES["dmgn-2"], [record(22.0), other])
+    assert "22.00 (-1.05)" in text
+    assert "24.00 (+0.95)" in text
+    assert "reflection-other training" in " ".join(re.sub("[│ ]+", " ", text).split())
+
+
 def test_another_protocol_is_said_and_a_layer_that_is_not_there_is_left_empty() -> None:
     other = dataclasses.replace(record(21.0), protocol="rgb")
     assert "[rgb]" in shown(TABLES["dmgn-2"], [other])

@@ -106,6 +106,8 @@ def test_a_method_with_one_of_two_layers_is_ranked_on_that_layer_only() -> None:
     assert lines["dark_channel"].score(AVERAGE, "psnr") is None
     assert lines["dark_channel"].score("b", "psnr") is None
     assert lines["dark_channel"].score("a", "psnr").rank == 1  # type: ignore[union-attr]
+    assert {line.part for line in lines.values()} == {"a"}
+    assert [lines[name].judged("psnr").rank for name in ("dark_channel", "unet", "nmf")] == [1, 2, 3]
     assert lines["nmf"].score(AVERAGE, "psnr").rank == 1  # type: ignore[union-attr]
     assert lines["unet"].score(AVERAGE, "psnr").rank == 2  # type: ignore[union-attr]
 

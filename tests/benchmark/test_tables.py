@@ -55,15 +55,24 @@ def test_rebuilding_changes_no_byte_whatever_the_order(tmp_path: Path) -> None:
     assert files(tmp_path) == first
 
 
-def test_markdown_has_matrix_averages_layers_and_notes() -> None:
-    text = tables.markdown("quick", leaderboard.lines(FOUND))
+def test_markdown_has_matrix_averages_and_layers() -> None:
+    text = tables.markdown("quick", leaderboard.lines(FOUND[:2] + FOUND[2:4]))
+    assert "| method | digits | rain |" in text
     assert "| NMF | 13.00 (2) | 13.00 (1) |" in text
-    assert "| DARK | 42.00 (a) | 42.00 (a) |" in text
-    assert "DARK gives a alone: it is ranked layer by layer, not by the average." in text
     assert "| 1 | UNET |  | 2 | 2 | 23.50 ± 0.71 | 21.50 … 25.50 | 0.600 ± 0.000 |" in text
+    assert "| NMF |  | 2 | 12.00 | 0.500 | 0.100 | 0.0100 | 2 | 14.00 | 0.700 | 0.300 | 0.0200 |" in text
+
+
+def test_where_one_row_gives_one_layer_all_are_judged_by_it() -> None:
+    text = tables.markdown("quick", leaderboard.lines(FOUND))
+    assert "| method | digits: a | rain: a |" in text
+    assert "| DARK | 42.00 (1) | 42.00 (1) |" in text
+    assert "| NMF | 12.00 (3) | 12.00 (2) |" in text
+    assert "Scores and ranks are of a alone, which every row gives; no other layer is given by DARK." in text
+    assert "| 2 | UNET |  | 2 | 2 | 22.50 ± 0.71 | 20.50 … 24.50 | 0.500 ± 0.000 |" in text
     assert "| DARK |  | 1 | 42.00 | 0.500 | 0.100 | 0.0100 |  |  |  |  |  |" in text
-    averages = text[text.index("## digits") : text.index("Layer by layer")]
-    assert averages.index("| UNET |") < averages.index("| NMF |") < averages.index("| DARK |")
+    digits = text[text.index("## digits") : text.index("Layer by layer")]
+    assert digits.index("| DARK |") < digits.index("| UNET |") < digits.index("| NMF |")
 
 
 def test_csv_leaves_the_average_of_a_part_empty() -> None:
