@@ -188,7 +188,7 @@ def list_(what: Literal["methods", "datasets", "suites", "weights"], root: str |
         table.add_column("")
         for name, path in catalogue.suites().items():
             table.add_row(name, " ".join(str(yaml.safe_load(path.read_text()).get("description", "")).split()))
-    Console().print(table)
+    Console(width=max(Console().width, 120)).print(table)  # narrower, cells fold into columns of syllables
     if note:
         Console(highlight=False, soft_wrap=True).print(f"\n{note}", markup=False)
 
