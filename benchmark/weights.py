@@ -97,7 +97,7 @@ def rows() -> list[tuple[str, ...]]:
         except UserError as error:
             table.append((one.name, str(error), "", "", "", "", size))
             continue
-        method = f"{record.title} ({record.variant})" if record.variant else record.title
+        method = f"{record.title} ({record.variant})" if record.variant not in ("", record.title) else record.title
         identity = of_identity(record)
         table.append(
             (one.name, method, learnt_from(record), record.dataset, f"{record.mean('psnr'):.2f}",
