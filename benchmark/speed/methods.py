@@ -1,8 +1,8 @@
-"""Training step and inference of each network against its bare operations: ``python -m benchmark.speed.methods [ROUNDS]``.
+"""Each network's training step and inference over its bare operations: ``python -m benchmark.speed.methods [ROUNDS]``.
 
 Widths are the papers', images and batches small enough for a CPU. A training step is forward, backward and optimiser;
 of a method that optimises for each image it is one iteration, without the denoiser, which ``benchmark.speed.bits_net``
-looks at. The floor is ``benchmark.speed.bare``'s, of the same call. Step and floor alternate, round by round, on one thread.
+looks at. The floor is ``benchmark.speed.bare``'s, of the same call. Both alternate, round by round, on one thread.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -102,6 +103,12 @@ def quotients(ones: Iterable[float], others: Iterable[float], factor: float = 1.
         factor: of each ratio.
     """
     return [factor * one / other for one, other in zip(ones, others, strict=True)]
+
+
+def measured(name: str) -> list[Row]:
+    """The rows of one of this package's modules."""
+    rows: list[Row] = importlib.import_module(f"benchmark.speed.{name}").main()
+    return rows
 
 
 def number(value: float) -> str:
