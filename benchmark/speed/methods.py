@@ -88,7 +88,7 @@ def training_step(method: SeparationMethod, mixture: Tensor) -> Callable[[], obj
 
     def step() -> None:
         optimizer.zero_grad()
-        told = method.training_step(batch, 0)
+        told: Any = method.training_step(batch, 0)
         (told["loss"] if isinstance(told, dict) else told).backward()
         optimizer.step()
 
@@ -111,10 +111,9 @@ def measure(case: Case, rounds: int) -> list[Row]:
 def _row(what: str, call: Callable[[], object], rounds: int, at_most: float | None = None) -> Row:
     call()
     times = by_turns({"whole": call, "bare": floor(call)}, rounds, seconds=SECONDS)
-    target = {} if at_most is None else {"at_most": at_most}
     whole, bare = (row("", times[name]).figure for name in ("whole", "bare"))
     note = f"{number(whole)} ms, bare {number(bare)} ms"
-    return row(what, quotients(times["whole"], times["bare"]), note=note, **target)
+    return row(what, quotients(times["whole"], times["bare"]), at_most=at_most, note=note)
 
 
 def main(rounds: int = ROUNDS) -> list[Row]:

@@ -1,7 +1,7 @@
 """Where a network's training step spends its time: ``python -m benchmark.speed.profile NAME [STEPS]``.
 
-Operations of one of ``benchmark.speed.methods``' cases by torch's profiler, on one thread: in the step, in its floor, and
-what the step has beside it, the largest first. The clock is the wall's: what else runs on the machine is in it.
+Operations of one of ``benchmark.speed.methods``' cases by torch's profiler, on one thread: in the step, in its floor,
+and what the step has beside it, the largest first. The clock is the wall's: what else runs on the machine is in it.
 """
 
 from __future__ import annotations

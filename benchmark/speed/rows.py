@@ -53,18 +53,27 @@ class Row:
         return self.figure >= self.at_least if self.at_least is not None else None
 
 
-def row(what: str, values: Sequence[float], unit: str = "×", *, note: str = "", **target: float) -> Row:
+def row(
+    what: str,
+    values: Sequence[float],
+    unit: str = "×",
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    note: str = "",
+) -> Row:
     """The row of some rounds' values.
 
     Args:
         what: was measured.
         values: one for each round.
         unit: of them.
+        at_most: target.
+        at_least: target.
         note: what else there is to say.
-        target: ``at_most`` or ``at_least``.
     """
     low, middle, high = (float(value) for value in np.quantile(values, (0.25, 0.5, 0.75)))
-    return Row(what, middle, unit, (low, high), note=note, **target)
+    return Row(what, middle, unit, (low, high), at_most, at_least, note)
 
 
 def by_turns(

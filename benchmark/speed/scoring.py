@@ -41,8 +41,9 @@ def main() -> list[Row]:
 def reference(truth: np.ndarray, estimate: np.ndarray) -> tuple[float, float]:
     """PSNR and SSIM of (H, W, C) images by scikit-image."""
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "truncate": 3.5}
-    ssim = structural_similarity(truth, estimate, data_range=1, channel_axis=-1, **options)
-    return peak_signal_noise_ratio(truth, estimate, data_range=1), ssim
+    ssim = structural_similarity(truth, estimate, data_range=1, channel_axis=-1, **options)  # type: ignore[no-untyped-call]
+    psnr = peak_signal_noise_ratio(truth, estimate, data_range=1)  # type: ignore[no-untyped-call]
+    return psnr, ssim
 
 
 if __name__ == "__main__":

@@ -80,14 +80,16 @@ def main(cells: int = 2000) -> list[Row]:
         suite.write_text(yaml.safe_dump({**value, "methods": ["Identity", "HalfMixture"]}))
         runs = Path(folder, "runs")
 
-        def measure(name: str, call: Callable[[], object], less: float = 0.0, **target: float) -> None:
+        def measure(name: str, call: Callable[[], object], less: float = 0.0, at_most: float | None = None) -> None:
             begin, busy = time.perf_counter(), time.process_time()
             with contextlib.redirect_stdout(io.StringIO()):
                 call()
             seconds, busy = time.perf_counter() - begin, time.process_time() - busy
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
             note = f"{1000 * busy / cells:.1f} ms of processor time; peak memory {memory:.0f} MiB"
-            rows.append(Row(f"{cells:,} cells, {name}", 1000 * (seconds / cells - less), "ms", note=note, **target))
+            rows.append(
+                Row(f"{cells:,} cells, {name}", 1000 * (seconds / cells - less), "ms", at_most=at_most, note=note)
+            )
 
         def run() -> None:
             executor = InProcessExecutor(1, accelerator="cpu", threads=1)
