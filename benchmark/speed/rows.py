@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import math
+import multiprocessing
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -115,7 +118,10 @@ def quotients(ones: Iterable[float], others: Iterable[float], factor: float = 1.
 
 
 def measured(name: str) -> list[Row]:
-    """The rows of one of this package's modules."""
+    """The rows of one of this package's modules, in a process that was spawned for it."""
+    multiprocessing.set_start_method(None, force=True)  # its own workers start as they do anywhere else
+    warnings.simplefilter("ignore")  # what Lightning says of its surroundings is not measured
+    logging.disable(logging.WARNING)
     rows: list[Row] = importlib.import_module(f"benchmark.speed.{name}").main()
     return rows
 
