@@ -1,25 +1,22 @@
 """BITS-Net against a plain loop over images: ``python -m benchmark.speed.bits_net [SIDE]``.
 
 *plain* is the same mathematics as one would first write it: a network of torch modules for each layer, one image at
-a time, the exclusion loss pair by pair, and scikit-image's non-local means on the host for all eight views. *floor*
-is the convolutions of both networks alone, forward and backward, in PyTorch's default layout.
+a time, the exclusion loss pair by pair, and scikit-image's non-local means on the host for all eight views. The network
+step against its bare convolutions is among ``benchmark.speed.methods``.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
 from skimage.restoration import denoise_nl_means
 from torch import Tensor, nn
 
+from benchmark.speed.rows import Row, by_turns, number, quotients, row, show
 from methods.bits_net import BITSNet, Optimisation
 from methods.networks.denoisers import SIGMA, non_local_means
 
@@ -130,29 +127,6 @@ def plain_denoise(image: Tensor) -> Tensor:
     return torch.from_numpy(np.stack([denoise_nl_means(plane.numpy(), **options) for plane in image[0]])).float()[None]
 
 
-def floor(size: int) -> Callable[[], None]:
-    """The convolutions of both networks, each alone, forward and backward."""
-    calls: list[tuple[Tensor, nn.Conv2d]] = []
-    network = PlainSkipNet()
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda conv, inputs, _: calls.append((inputs[0].detach(), conv)))
-    network(torch.rand(1, 3, size, size))
-    bare = []
-    for i, (image, conv) in enumerate(calls):
-        edge = conv.kernel_size[0] // 2
-        padded = F.pad(image, (edge,) * 4, mode="reflect").requires_grad_(i > 0)
-        gradient = torch.rand_like(F.conv2d(padded, conv.weight, conv.bias, conv.stride))
-        bare.append((padded, conv, gradient))
-
-    def run() -> None:
-        for padded, conv, gradient in 2 * bare:
-            torch.autograd.backward(F.conv2d(padded, conv.weight, conv.bias, conv.stride), gradient)
-            padded.grad = conv.weight.grad = None
-
-    return run
-
-
 def ours(mixture: Tensor) -> Optimisation:
     """Our optimisation of some images, without its denoiser, past the first look at each view."""
     run = Optimisation(BITSNet(denoise_every=10**9), mixture, list(range(len(mixture))))
@@ -161,47 +135,37 @@ def ours(mixture: Tensor) -> Optimisation:
     return run
 
 
-def main(size: int = 128) -> None:
-    """Print medians and ratios; by turns, so that a busy machine slows all alike."""
+def main(size: int = 128) -> list[Row]:
+    """Ratios, and the times that they come from."""
+    torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     mixture = torch.rand(8, 3, size, size, generator=generator)
     image = F.avg_pool2d(F.pad(mixture[:1], (2, 2, 2, 2), mode="reflect"), 5, 1)  # non-local means has work to do
     plain, single, eight = Plain(mixture[:1]), ours(mixture[:1]), ours(mixture)
-    cases: dict[str, Callable[[], object]] = {
-        "plain network step": plain.step,
-        "our network step": single.step,
-        "floor: convolutions": floor(size),
-        "plain denoiser, one image": lambda: plain_denoise(image),
-        "our denoiser, one image": lambda: non_local_means(image),
-        "our denoiser, 16 images": lambda: non_local_means(image.repeat(16, 1, 1, 1)),
-        "our network step, 8 images": eight.step,
-    }
-    times: dict[str, list[float]] = {name: [] for name in cases}
-    for round_ in range(ROUNDS + 2):
-        for name, call in cases.items():
-            begin = time.perf_counter()
-            call()
-            if round_ >= 2:
-                times[name].append(1000 * (time.perf_counter() - begin))
-    middle = {name: median(values) for name, values in times.items()}
+    times = by_turns(
+        {
+            "plain step": plain.step,
+            "step": single.step,
+            "plain denoiser": lambda: plain_denoise(image),
+            "denoiser": lambda: non_local_means(image),
+            "step of 8": eight.step,
+        },
+        ROUNDS,
+    )
     # In ten iterations the plain loop denoises 16 images; ours those that are used again: 5 3/8 views of 2 layers.
-    plain_all = middle["plain network step"] + 1.6 * middle["plain denoiser, one image"]
-    our_all = middle["our network step"] + 1.075 * middle["our denoiser, one image"]
-    table = Table(f"{size}×{size}, {torch.get_num_threads()} threads", "ms", box=None, pad_edge=False)
-    for name, value in middle.items():
-        table.add_row(name, f"{value:.1f}")
-    table.add_row("plain iteration, denoiser shared out", f"{plain_all:.1f}")
-    table.add_row("our iteration, denoiser shared out", f"{our_all:.1f}")
-    ratios = {
-        "network step, plain / ours": middle["plain network step"] / middle["our network step"],
-        "denoiser, plain / ours": middle["plain denoiser, one image"] / middle["our denoiser, one image"],
-        "iteration, plain / ours": plain_all / our_all,
-        "our network step / floor": middle["our network step"] / middle["floor: convolutions"],
-        "images per hour, batch 8 / batch 1": 8 * middle["our network step"] / middle["our network step, 8 images"],
-    }
-    for name, value in ratios.items():
-        table.add_row(name, f"{value:.2f}×")
-    Console().print(table)
+    plain_all = [one + 1.6 * other for one, other in zip(times["plain step"], times["plain denoiser"], strict=True)]
+    our_all = [one + 1.075 * other for one, other in zip(times["step"], times["denoiser"], strict=True)]
+    batched = quotients(times["step"], times["step of 8"], 8)
+    return [
+        _compared(f"{size}×{size}, network step, plain / ours", times["plain step"], times["step"]),
+        _compared(f"{size}×{size}, denoiser, plain / ours", times["plain denoiser"], times["denoiser"]),
+        _compared(f"{size}×{size}, iteration with its share of the denoiser, plain / ours", plain_all, our_all),
+        row(f"{size}×{size}, images per hour, 8 at once / one by one", batched),
+    ]
+
+
+def _compared(what: str, plain: list[float], our: list[float]) -> Row:
+    return row(what, quotients(plain, our), note=f"{number(median(plain))} ms, {number(median(our))} ms")
 
 
 def _turned(image: Tensor, view: int) -> Tensor:
@@ -210,5 +174,4 @@ def _turned(image: Tensor, view: int) -> Tensor:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    main(*map(int, sys.argv[1:2]))
+    show(main(*map(int, sys.argv[1:2])))

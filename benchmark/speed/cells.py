@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 import yaml
-from rich.console import Console
 
 from benchmark import fit, score
 from benchmark.files import read_json, write_json
 from benchmark.places import Place, places
+from benchmark.speed.rows import Row, show
 
 LONG = 180.0
 """Seconds of training for which the ratio is told."""
@@ -57,9 +57,8 @@ def sweep(suite: Path, runs: Path, jobs: int) -> float:
     return time.perf_counter() - begin
 
 
-def main(cells: int = 8, images: int = 16_000) -> None:
-    """Measure and print."""
-    console = Console(highlight=False, soft_wrap=True)
+def main(cells: int = 4, images: int = 3000) -> list[Row]:
+    """The three ways, compared."""
     with tempfile.TemporaryDirectory() as folder:
         suite = Path(folder, "cells.yaml")
         value = {
@@ -71,15 +70,14 @@ def main(cells: int = 8, images: int = 16_000) -> None:
         suite.write_text(yaml.safe_dump(value))
         alone, trained = bare(places(str(suite), Path(folder, "bare")))
         one, two = (sweep(suite, Path(folder, f"jobs{jobs}"), jobs) for jobs in (1, 2))
-    extra = (one - alone) / cells
-    console.print(f"load of the machine {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    console.print(f"{cells} cells of {trained / cells:.1f} s of training: bare loop {alone:.1f} s")
-    console.print(
-        f"one worker  {one:.1f} s, {one / alone:.3f} times; {extra:+.1f} s a cell, start of the runner included"
-    )
-    console.print(f"            so for cells of {LONG:.0f} s of training {1 + extra / LONG:.3f} times")
-    console.print(f"two workers {two:.1f} s, {one / two:.2f} times as fast as one")
+    extra, of = (one - alone) / cells, f"{cells} cells of {trained / cells:.0f} s of training"
+    load = f"load of the machine {os.getloadavg()[0]:.1f}"
+    return [
+        Row(f"{of}, one worker / bare loop", one / alone, note=f"{one:.1f} s, {alone:.1f} s; {load}"),
+        Row(f"    so for cells of {LONG:.0f} s", 1 + extra / LONG, at_most=1.10, note=f"{extra:+.1f} s a cell"),
+        Row(f"{of}, one worker / two workers", one / two, at_least=1.6, note=f"{one:.1f} s, {two:.1f} s; {load}"),
+    ]
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    show(main(*map(int, sys.argv[1:])))

@@ -1,8 +1,8 @@
 """Training samples per second, per task and stage: ``python -m benchmark.speed.data [SECONDS]``.
 
-*draw* is one process reading or generating sources and parameters; *mix* is the image-formation model on
-batches of 16 (on the first GPU where there is one); *train* is both, through a DataLoader with two workers,
-as a run sees them. *share* is what mixing takes of a batch's time. Samples are 256×256 (Digits: 28×28).
+The figure is what a run sees, through a DataLoader with two workers. *drawn* is one process reading or generating
+sources and parameters; *mixed* is the image-formation model on batches of 16 (on the first GPU where there is one), and
+what it takes of a batch's time. Samples are 256×256 (Digits: 28×28).
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from itertools import islice
+from collections.abc import Iterator
+from itertools import count, islice
+from statistics import median
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from benchmark import catalogue
+from benchmark.speed.rows import Row, row, show
 from datamodules.base import LayerDataModule, sample_generator
 from datamodules.mixing import HeavyRain
 
-SIZE, BATCH, WORKERS = 256, 16, 2
+SIZE, BATCH, WORKERS, SLICES = 256, 16, 2, 5
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("Clouds, photographs", "Clouds", {}),
@@ -40,13 +41,11 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-def main(seconds: float = 3.0) -> None:
-    """Print the table; each stage of each task runs for about so many seconds."""
+def main(seconds: float = 2.0) -> list[Row]:
+    """Images per second that training receives; each stage of each task runs for about so many seconds."""
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    table = Table(
-        "task", "draw /s", "mix /s", f"train /s, {WORKERS} workers", "share of mixing", box=None, pad_edge=False
-    )
+    rows = []
     for label, name, options in CASES:
         module, _, class_name = catalogue.dataset(name).class_path.rpartition(".")
         size = {} if name == "Digits" else {"size": SIZE}
@@ -54,49 +53,59 @@ def main(seconds: float = 3.0) -> None:
             images=10_000_000, batch_size=BATCH, num_workers=WORKERS, **size, **options
         )
         data.setup()
-        draw, mix, train = (stage(data, seconds, device) for stage in (drawn, mixed, trained))
-        table.add_row(label, f"{draw:.0f}", f"{mix:.0f}", f"{train:.0f}", f"{train / mix:.0%}")
-    Console().print(table)
+        draw, mix, train = (rates(stage(data, device), seconds) for stage in (drawn, mixed, trained))
+        note = (
+            f"{median(draw):,.0f} /s drawn, {median(mix):,.0f} /s mixed: {median(train) / median(mix):.0%} of the time"
+        )
+        rows.append(row(label, train, "/s", note=note))
+    return rows
 
 
-def drawn(data: LayerDataModule, seconds: float, device: torch.device) -> float:
-    """Samples per second of one process, unmixed."""
-    done, begin = 0, time.perf_counter()
-    while time.perf_counter() - begin < seconds:
-        generator = sample_generator(0, "train", done)
-        sample = data.draw("train", done, generator)
+def rates(made: Iterator[int], seconds: float) -> list[float]:
+    """Images per second, in each of some slices of so many seconds.
+
+    Args:
+        made: works on some images, and tells how many.
+        seconds: in all.
+    """
+    next(made)  # sets up
+    found = []
+    for _ in range(SLICES):
+        done, begin = 0, time.perf_counter()
+        while (took := time.perf_counter() - begin) < seconds / SLICES:
+            done += next(made)
+        found.append(done / took)
+    return found
+
+
+def drawn(data: LayerDataModule, device: torch.device) -> Iterator[int]:
+    """Samples of one process, unmixed."""
+    for number in count():
+        generator = sample_generator(0, "train", number)
+        sample = data.draw("train", number, generator)
         data.mixing.draw(generator, sample.sources.shape)
-        done += 1
-    return done / (time.perf_counter() - begin)
+        yield 1
 
 
-def mixed(data: LayerDataModule, seconds: float, device: torch.device) -> float:
-    """Images per second of the image-formation model."""
+def mixed(data: LayerDataModule, device: torch.device) -> Iterator[int]:
+    """Batches of the image-formation model."""
     data.num_workers, workers = 0, data.num_workers
     batch = data.transfer_batch_to_device(next(iter(data.train_dataloader())), device, 0)
     data.num_workers = workers
-    done, begin = 0, time.perf_counter()
-    while time.perf_counter() - begin < seconds:
+    while True:
         mixture = data.on_after_batch_transfer(batch, 0).mixture
-        done += len(mixture)
         if device.type == "cuda":
             torch.cuda.synchronize()
-    return done / (time.perf_counter() - begin)
+        yield len(mixture)
 
 
-def trained(data: LayerDataModule, seconds: float, device: torch.device) -> float:
-    """Images per second as training would get them, once the workers run."""
-    batches = iter(data.train_dataloader())
-    for _ in islice(batches, 2 * WORKERS + 1):  # what was made before the clock started
-        pass
-    done, begin = 0, time.perf_counter()
-    for batch in batches:
+def trained(data: LayerDataModule, device: torch.device) -> Iterator[int]:
+    """Batches as training would get them, once the workers run."""
+    # What was made before the clock started does not count.
+    for batch in islice(data.train_dataloader(), 2 * WORKERS + 1, None):
         moved = data.transfer_batch_to_device(batch, device, 0)
-        done += len(data.on_after_batch_transfer(moved, 0).mixture)
-        if time.perf_counter() - begin > seconds:
-            break
-    return done / (time.perf_counter() - begin)
+        yield len(data.on_after_batch_transfer(moved, 0).mixture)
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:2]))
+    show(main(*map(float, sys.argv[1:2])))

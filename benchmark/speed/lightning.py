@@ -17,12 +17,11 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from rich.console import Console
-from rich.table import Table
 
 from benchmark.fit import ReportProgress
 from benchmark.interruption import Resumable
 from benchmark.lightning_cli import FiniteLoss
+from benchmark.speed.rows import Row, quotients, row, show
 from datamodules.digits import Digits
 from methods.ligt import LiGT
 
@@ -91,22 +90,22 @@ def bare(steps: int, width: float) -> float:
     return (time.process_time() - begin) / (steps - 1)
 
 
-def main(steps: int = 60) -> None:
-    """Measure and print."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("LiGT", "bare loop (ms per step)", "Lightning (ms per step)", "ratio"):
-        table.add_column(column, justify="right" if column != "LiGT" else "left")
+def main(steps: int = 20) -> list[Row]:
+    """Ratio at each width."""
+    torch.set_num_threads(1)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for width in WIDTHS:
             pairs = []
             for _ in range(ROUNDS):
                 torch.manual_seed(0)
                 pairs.append((bare(steps, width), lightning(steps, width, Path(folder))))
-            one, other = (median(times) for times in zip(*pairs, strict=True))
-            ratio = median(second / first for first, second in pairs)
-            table.add_row(f"width {width:g}", f"{1000 * one:.1f}", f"{1000 * other:.1f}", f"{ratio:.3f}")
-    Console().print(table)
+            one, other = zip(*pairs, strict=True)
+            note = f"{1000 * median(other):.1f} ms, {1000 * median(one):.1f} ms"
+            ratios = quotients(other, one)
+            rows.append(row(f"LiGT of width {width:g}, a step, Lightning / bare loop", ratios, note=note, at_most=1.05))
+    return rows
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    show(main(*map(int, sys.argv[1:])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from statistics import median
 
 import numpy as np
@@ -10,6 +9,9 @@ import torch
 from torch import Tensor
 
 from benchmark.metrics import lmse, lmse_window
+from benchmark.speed.rows import Row, by_turns, number, quotients, row, show
+
+ROUNDS = 15
 
 
 def lmse_loop(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> float:
@@ -34,21 +36,17 @@ def lmse_loop(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> fl
     return error / energy
 
 
-def main() -> None:
-    """Print both medians and their ratio on a 512×512 colour image."""
+def main() -> list[Row]:
+    """Of a 512×512 colour image."""
+    torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     truth = torch.rand(1, 3, 512, 512, generator=generator)
     estimate = truth + 0.1 * torch.randn(1, 3, 512, 512, generator=generator)
-    times: dict[str, list[float]] = {"pooled sums": [], "loop": []}
-    for _ in range(7):  # by turns, so that a busy machine slows both
-        for name in times:
-            begin = time.perf_counter()
-            lmse(estimate, truth) if name == "pooled sums" else lmse_loop(estimate[0], truth[0])
-            times[name].append(time.perf_counter() - begin)
-    for name, seconds in times.items():
-        print(f"{name:12} {1000 * median(seconds):9.2f} ms")
-    print(f"ratio        {median(times['loop']) / median(times['pooled sums']):9.1f}")
+    times = by_turns({"sums": lambda: lmse(estimate, truth), "loop": lambda: lmse_loop(estimate[0], truth[0])}, ROUNDS)
+    note = f"{number(median(times['loop']))} ms, {number(median(times['sums']))} ms"
+    ratios = quotients(times["loop"], times["sums"])
+    return [row("512×512, loop over windows / pooled sums", ratios, note=note, at_least=50)]
 
 
 if __name__ == "__main__":
-    main()
+    show(main())

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark import gallery, leaderboard, records
 from benchmark.leaderboard import Found
+from benchmark.speed.rows import Row, number, row, show
 
 METHODS, DATASETS, SEEDS, IMAGES = 40, 20, 3, 100
 
@@ -42,37 +43,32 @@ def record(method: int, dataset: int, seed: int) -> records.Record:
     )  # fmt: skip
 
 
-def main() -> None:
-    """Write the records, build the page from the files as a user does, and sort its largest table."""
+def main(folder: str | None = None) -> list[Row]:
+    """Write the records, build the page from the files as a user does, and sort its largest tables."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary) / "large"
+        suite = Path(folder or temporary) / "large"
         for method in range(METHODS):
             for dataset in range(DATASETS):
                 for seed in range(SEEDS):
                     made = record(method, dataset, seed)
-                    records.write(folder / "records" / made.dataset / made.method / f"seed{seed}.json", made)
-        begin = _clocks()
-        found: list[Found] = leaderboard.collect([folder])
-        print(f"{len(found)} records read in {_since(begin)}")
-        begin = _clocks()
-        page = gallery.build(found, folder)
-        print(f"page of {page.stat().st_size / 2**20:.1f} MiB in {_since(begin)}")
-        begin = _clocks()
-        leaderboard.write(folder, [one.record for one in found])
-        print(f"tables in {_since(begin)}")
-        _sort(page)
+                    records.write(suite / "records" / made.dataset / made.method / f"seed{seed}.json", made)
+        started = time.perf_counter()
+        found: list[Found] = leaderboard.collect([suite])
+        read = time.perf_counter()
+        page = gallery.build(found, suite)
+        built = time.perf_counter()
+        leaderboard.write(suite, [one.record for one in found])
+        written = time.perf_counter()
+        return [
+            Row(f"{len(found)} records read", read - started, "s"),
+            Row("page built from them", built - read, "s", at_most=30),
+            Row("page's size", page.stat().st_size / 1e6, "MB", at_most=20),
+            Row("tables written", written - built, "s"),
+            *_sorted(page),
+        ]
 
 
-def _clocks() -> tuple[float, float]:
-    return time.perf_counter(), time.process_time()
-
-
-def _since(begin: tuple[float, float]) -> str:
-    wall, busy = (now - then for now, then in zip(_clocks(), begin, strict=True))
-    return f"{wall:.1f} s ({busy:.1f} s of one core)"
-
-
-def _sort(page: Path) -> None:
+def _sorted(page: Path) -> list[Row]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     try:
         from playwright.sync_api import sync_playwright
@@ -80,13 +76,14 @@ def _sort(page: Path) -> None:
         path = None
     if path is None:
         print("sorting was not measured: it needs playwright and chromium")
-        return
+        return []
+    rows = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1366, "height": 900})
-        begin = time.perf_counter()
+        started = time.perf_counter()
         tab.goto(page.as_uri())
-        print(f"opened in {time.perf_counter() - begin:.1f} s")
+        rows.append(Row("page opened", time.perf_counter() - started, "s"))
         for view in ("overview", "large/dataset_00"):
             tab.select_option("#view", view)
             times = tab.evaluate(
@@ -102,9 +99,11 @@ def _sort(page: Path) -> None:
                   return times;
                 }"""
             )
-            print(f"{view}: sorted and drawn in {np.median(times):.0f} ms (median), {max(times):.0f} ms (slowest)")
+            note = f"slowest {number(max(times))} ms"
+            rows.append(row(f"{view} sorted and drawn", times, "ms", note=note, at_most=200))
         browser.close()
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    show(main(*sys.argv[1:2]))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
-from statistics import median
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
+from benchmark.speed.rows import Row, by_turns, row, show
 from methods.base import SeparationMethod
 from methods.color_attenuation import ColorAttenuation
 from methods.convex_reflection_suppression import ConvexReflectionSuppression
@@ -26,25 +26,16 @@ METHODS: tuple[type[SeparationMethod], ...] = (
 )
 
 
-def main(side: int = 512) -> None:
-    """Print each method's median."""
+def main(side: int = 512) -> list[Row]:
+    """Each method's milliseconds."""
+    torch.set_num_threads(1)
     coarse = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
     mixture = F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1)
     methods = [found() for found in METHODS]
-    times: dict[str, list[float]] = {method.card.title: [] for method in methods}
     with torch.no_grad():
-        for method in methods:
-            method(mixture)  # warms up
-        for _ in range(ROUNDS):  # by turns, so that a busy machine slows all
-            for method in methods:
-                begin = time.perf_counter()
-                method(mixture)
-                times[method.card.title].append(time.perf_counter() - begin)
-    print(f"one {side}×{side} image in colour, {torch.get_num_threads()} threads, median of {ROUNDS}")
-    for name, values in times.items():
-        print(f"{name:30} {1000 * median(values):8.1f} ms")
+        times = by_turns({method.card.title: partial(method, mixture) for method in methods}, ROUNDS)
+    return [row(f"{side}×{side}, {name}", values, "ms") for name, values in times.items()]
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    main(*map(int, sys.argv[1:2]))
+    show(main(*map(int, sys.argv[1:2])))

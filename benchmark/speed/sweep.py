@@ -13,18 +13,17 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from benchmark import bench, digests, records
 from benchmark.attempt import Half
 from benchmark.executors import Here, LocalExecutor
 from benchmark.files import read_json, write_json
+from benchmark.speed.rows import Row, show
 
 WORK = 0.010
 """Seconds that a cell takes, in all."""
@@ -72,45 +71,36 @@ def ten_milliseconds(half: str, directory: Path) -> None:
     time.sleep(max(0.0, WORK / 2 - (time.perf_counter() - begin)))
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[io.StringIO]:
-    """Nothing on the terminal."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        yield said
-
-
-def main(cells: int = 2000) -> None:
-    """Measure and print."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "seconds", "ms per cell", "of processor time", "peak memory (MiB)", "files", "MB"):
-        table.add_column(column, justify="right" if column else "left")
+def main(cells: int = 2000) -> list[Row]:
+    """Wall time per cell; and what else a cell costs."""
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         suite = Path(folder, "sweep.yaml")
         value: dict[str, Any] = {"seeds": list(range(cells // 2)), "datasets": ["Digits"]}
         suite.write_text(yaml.safe_dump({**value, "methods": ["Identity", "HalfMixture"]}))
         runs = Path(folder, "runs")
 
-        def measure(name: str, less: float = 0.0) -> None:
+        def measure(name: str, call: Callable[[], object], less: float = 0.0, at_most: float | None = None) -> None:
             begin, busy = time.perf_counter(), time.process_time()
-            with quiet():
-                if name == "status":
-                    bench.status(str(suite), runs)
-                else:
-                    executor = InProcessExecutor(1, accelerator="cpu", threads=1)
-                    assert bench.bench(str(suite), runs, executor, {"accelerator": "cpu"})
+            with contextlib.redirect_stdout(io.StringIO()):
+                call()
             seconds, busy = time.perf_counter() - begin, time.process_time() - busy
-            files = [path for path in runs.rglob("*") if path.is_file()]
-            size = sum(path.stat().st_size for path in files) / 1e6
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-            per_cell = 1000 * (seconds / cells - less)
-            numbers = (f"{seconds:.1f}", f"{per_cell:.1f}", f"{1000 * busy / cells:.1f}", f"{memory:.0f}")
-            table.add_row(name, *numbers, str(len(files)), f"{size:.1f}")
+            note = f"{1000 * busy / cells:.1f} ms of processor time; peak memory {memory:.0f} MiB"
+            rows.append(
+                Row(f"{cells:,} cells, {name}", 1000 * (seconds / cells - less), "ms", at_most=at_most, note=note)
+            )
 
-        measure(f"{cells} cells of {1000 * WORK:.0f} ms, beside their work", less=WORK)
-        measure("all reused")
-        measure("status")
-    Console().print(table)
+        def run() -> None:
+            executor = InProcessExecutor(1, accelerator="cpu", threads=1)
+            assert bench.bench(str(suite), runs, executor, {"accelerator": "cpu"})
+
+        measure(f"each beside its {1000 * WORK:.0f} ms", run, WORK, at_most=50)
+        measure("each when all are reused", run)
+        measure("each in status", lambda: bench.status(str(suite), runs))
+        sizes = [path.stat().st_size for path in runs.rglob("*") if path.is_file()]
+    return [*rows, Row(f"{cells:,} cells, all files", sum(sizes) / 1e6, "MB", note=f"{len(sizes):,} files")]
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    show(main(*map(int, sys.argv[1:])))
