@@ -58,7 +58,8 @@ def with_method(name: str, row: dict[str, Any], images: int | None) -> dict[str,
     Args:
         name: of the suite, or its file.
         row: the method's.
-        images: training images; default for each data set as many as the suite gives any of its methods.
+        images: training images; default for each data set as many as the suite gives any of its methods, and where
+            none of them is trained, the least that it gives for another data set.
 
     Raises:
         UserError: an unknown suite, or a budget below 1.
@@ -68,15 +69,19 @@ def with_method(name: str, row: dict[str, Any], images: int | None) -> dict[str,
     if images is not None and images < 1:
         raise UserError(f"images {images}: it must be at least 1.")
     held: dict[str, Any] = yaml.safe_load(path.read_text())
+    most: dict[str, int] = {}
+    for cell in cells:
+        budget = cell.config["data"]["init_args"].get("images")
+        if budget:
+            most[cell.dataset] = max(budget, most.get(cell.dataset, 0))
     rows = []
     for dataset in held["datasets"]:
         dataset = {"name": dataset} if isinstance(dataset, str) else dict(dataset)
         folder = catalogue.dataset(dataset["name"]).folder
         folder += f"-{dataset['variant']}" if dataset.get("variant") else ""
-        budgets = [cell.config["data"]["init_args"].get("images") for cell in cells if cell.dataset == folder]
-        most = images or max((budget for budget in budgets if budget), default=None)
-        if most:
-            dataset["budget"] = {**dataset.get("budget", {}), "images": most}
+        budget = images or most.get(folder) or min(most.values(), default=None)
+        if budget:
+            dataset["budget"] = {**dataset.get("budget", {}), "images": budget}
         rows.append(dataset)
     return {**held, "datasets": rows, "methods": [row]}
 
