@@ -153,7 +153,10 @@ def copy(one: Found, target: Path) -> None:
     log = evidence.log_of(one)
     if log:
         # Where a run was made is nobody's business.
-        private = {str(catalogue.ROOT): ".", sys.prefix: "python", sys.base_prefix: "python", str(Path.home()): "~"}
+        made_in = one.suite_folder.resolve().parents[1]  # another checkout, where runs/ is a link
+        private = {str(catalogue.ROOT): ".", str(made_in): ".", str(Path.home()): "~"}
+        private |= {sys.prefix: "python", sys.base_prefix: "python"}
+        private.pop("/", None)
         for path_there, shown_as in sorted(private.items(), key=lambda pair: -len(pair[0])):
             log = log.replace(path_there, shown_as)
         write_text((target / "logs" / place).with_suffix(".txt"), log + "\n")

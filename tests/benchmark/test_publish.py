@@ -114,6 +114,20 @@ def test_sound_records_are_copied_with_pictures_and_logs_and_shown(project: Path
     assert page.read_bytes() == before
 
 
+def test_a_log_names_no_folder_of_the_machine_though_runs_is_a_link(project: Path, publish: Publish) -> None:
+    elsewhere = project.with_name("elsewhere")
+    elsewhere.mkdir()
+    (project / "runs").rename(elsewhere / "runs")
+    (project / "runs").symlink_to(elsewhere / "runs")
+    log = project / "runs/tiny/cells/digits/identity/seed0/log.txt"
+    log.write_text(f"read {elsewhere}/somewhere and {project}/else\n")
+    status, said = publish()
+    (project / "runs").unlink()
+    (elsewhere / "runs").rename(project / "runs")
+    assert status == 0, said
+    assert (project / "leaderboards/tiny/logs/digits/identity/seed0.txt").read_text() == "read ./somewhere and ./else\n"
+
+
 def test_pictures_of_research_data_stay_where_they_are(project: Path, publish: Publish) -> None:
     spec = json.loads((project / "runs/tiny/records/digits/unet/seed0.json").read_text())["spec"]
     restore = spoil(project, "unet", spec={**spec, "licence": "research only"})
