@@ -2,7 +2,8 @@
 
 Widths are the papers', images and batches small enough for a CPU. A training step is forward, backward and optimiser;
 of a method that optimises for each image it is one iteration, without the denoiser, which ``benchmark.speed.bits_net``
-looks at. The floor is ``benchmark.speed.bare``'s, of the same call. Both alternate, round by round, on one thread.
+looks at. The floor is ``benchmark.speed.bare``'s, of the same call. Both alternate, round by round, on one thread
+that keeps its memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.speed.bare import floor
+from benchmark.speed.bare import floor, keep_memory
 from benchmark.speed.rows import Row, by_turns, number, quotients, row, show
 from datamodules.types import LayerBatch
 from methods.base import SeparationMethod
@@ -119,6 +120,7 @@ def _row(what: str, call: Callable[[], object], rounds: int, at_most: float | No
 def main(rounds: int = ROUNDS) -> list[Row]:
     """All methods' rows."""
     torch.set_num_threads(1)
+    keep_memory()
     return [row for case in CASES for row in measure(case, rounds)]
 
 

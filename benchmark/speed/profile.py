@@ -15,7 +15,7 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
 from benchmark.errors import UserError, unknown
-from benchmark.speed.bare import floor
+from benchmark.speed.bare import floor, keep_memory
 from benchmark.speed.methods import CASES, training_step
 
 LINES = 16
@@ -35,6 +35,7 @@ def main(name: str, steps: int = 5) -> None:
     if name not in cases:
         raise unknown("method", name, cases)
     torch.set_num_threads(1)
+    keep_memory()
     torch.manual_seed(0)
     case = cases[name]
     step = training_step(case.make().train(), torch.rand(case.mixture))
