@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -148,6 +149,22 @@ def _rebuilt(
         method.hparams["features"] = options["features"]
     else:
         method = method_class(**options)
+    fill(method, state, left_out)
+    return method
+
+
+def fill(method: SeparationMethod, state: dict[str, Tensor], left_out: Sequence[str] = ()) -> None:
+    """Give a method its weights; those of VGG19 it has by its options.
+
+    Args:
+        method: that the weights belong to.
+        state: its weights, and maybe those of VGG19.
+        left_out: names of weights that its separation does not need.
+
+    Raises:
+        UserError: a weight is missing, or is not the method's.
+        RuntimeError: one is of another shape.
+    """
     own = {name: value for name, value in state.items() if not name.startswith(VGG19)}
     # Each of the method's is there or was left out on purpose; load_state_dict alone would let counters go missing.
     names, absent = set(method.state_dict()), set(left_out)
@@ -155,4 +172,3 @@ def _rebuilt(
     if wrong:
         raise UserError(f"{len(wrong)} weights are missing, or not this method's, such as {wrong[0]}")
     method.load_state_dict(own, strict=False)
-    return method

@@ -36,6 +36,7 @@ MODULES = {
     "join": "benchmark.join",
     "publish": "benchmark.publish",
     "ship": "benchmark.ship",
+    "reproduce": "benchmark.reproduce",
     "regression": "benchmark.regression",
     "bless": "benchmark.bless",
 }
@@ -271,6 +272,7 @@ HELP = """usage: unblend COMMAND ...
   join --model M --suite S        run your own method through a suite, and see where it stands
   publish FOLDER                  check a run's records and copy them to leaderboards/
   ship CELL --as TASK/NAME        let a cell's trained weights ship with the project
+  reproduce RECORD…               run published cells again: is the PSNR the same?
   regression                      retrain the smoke suite: has a score moved?
   bless --reason R                make what regression measured the new golden values
   doctor                          versions, devices, data found

@@ -25,7 +25,7 @@ class EvaluateCLI(UnblendCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights to score, as `fit` wrote them")
+        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `fit` or `ship` wrote them")
         parser.add_argument("--out", type=str, default="runs/evaluate", help="folder of the record")
 
 
@@ -140,10 +140,10 @@ def evaluate(arguments: list[str]) -> None:
 
 
 def _load(method: Any, checkpoint: Path) -> None:
-    weights = checkpoints.read(checkpoint)["state_dict"]
+    held = checkpoints.read(checkpoint)
     try:
-        method.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
+        checkpoints.fill(method, held["state_dict"], held.get("left_out", []))
+    except (UserError, RuntimeError, TypeError, AttributeError) as error:
         what = " ".join(str(error).split())[:300]
         raise UserError(
             f"checkpoint {checkpoint} does not fit {type(method).__name__}: {what}; "

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from benchmark import catalogue, checkpoints, checks, cli, ship, weights
+from benchmark import catalogue, checkpoints, checks, cli, ship, training, weights
 from benchmark.errors import UserError
 from methods.base import SeparationMethod
 from methods.dmgn import DMGN
@@ -226,9 +226,9 @@ def test_nothing_ships_without_a_word(
     assert "None ship" in capsys.readouterr().out
 
 
-def method_of(entry: catalogue.Entry, tmp_path: Path) -> SeparationMethod:
+def method_of(entry: catalogue.Entry, seed: int = 0) -> SeparationMethod:
     """A small method of a class, with weights and statistics that differ from a new one's."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     method_class = getattr(__import__(entry.class_path.rpartition(".")[0], fromlist=["_"]), entry.name)
     card = method_class.card
     spec = spec_of(card.channels[0] if card.channels else 3, card.scales[0] if card.scales else 2, True)
@@ -264,11 +264,15 @@ def layers(method: SeparationMethod, size: tuple[int, int] = (37, 70)) -> Tensor
     ids=lambda entry: entry.name,
 )
 def test_every_trained_method_can_be_rebuilt_from_its_file(entry: catalogue.Entry, tmp_path: Path) -> None:
-    method = method_of(entry, tmp_path)
+    method = method_of(entry)
     path = packed(method, tmp_path / "a.safetensors")
     again = checkpoints.trained(path)
     assert type(again) is type(method)
     assert torch.equal(layers(method), layers(again.eval()))
+    other = method_of(entry, seed=1)
+    assert not torch.equal(layers(method), layers(other))
+    training._load(other, path)  # as `unblend evaluate --checkpoint` does, where options say which method it is
+    assert torch.equal(layers(method), layers(other))
     trains_alone = [name for name in checkpoints.read(path)["left_out"] if "num_batches" not in name]
     assert any("critic" in name or "discriminator" in name for name in trains_alone) == any(
         "critic" in name or "discriminator" in name for name in method.state_dict()

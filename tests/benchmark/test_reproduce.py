@@ -1,0 +1,102 @@
+"""A published number comes out again from its record alone, and a number that does not is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark import catalogue, records, reproduce, suite
+from benchmark.errors import UserError
+
+SUITE = """
+budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
+datasets: [{name: Digits, variant: fewer}]
+methods:
+  - {name: UNet, variant: small, init_args: {width: 8}, seeds: [1], budget: {images: 160}}
+  - Identity
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, ran_project: Callable[[Path, str], Path]) -> Path:
+    return ran_project(tmp_path_factory.mktemp("project"), SUITE)
+
+
+def test_cells_are_trained_again_from_their_records_alone(project: Path, unblend: Any, tmp_path: Path) -> None:
+    paths = [tmp_path / "unet.json", tmp_path / "identity.json"]
+    found = project / "runs/tiny/records/digits-fewer"
+    shutil.copy(found / "unet-small/seed1.json", paths[0])
+    shutil.copy(found / "identity/seed0.json", paths[1])
+    environment = {"cwd": project, "COLUMNS": "160", "PYTHONDONTWRITEBYTECODE": "1", "timeout": 600}
+    done = unblend("reproduce", *map(str, paths), **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 within 0.1 dB of what is published" in done.stdout
+    again = project / "runs/reproduced/tiny/records/digits-fewer"
+    for path, name in zip(paths, ("unet-small/seed1.json", "identity/seed0.json"), strict=True):
+        first, second = records.read(path), records.read(again / name)
+        assert second.mean("psnr") == pytest.approx(first.mean("psnr"), abs=1e-6)
+        assert second.training["images_seen"] == first.training["images_seen"]
+        assert second.provenance["time"] > first.provenance["time"]
+
+    record = records.read(paths[0])
+    rows = [{**row, "psnr": [value + 0.2 for value in row["psnr"]]} for row in record.rows]
+    records.write(paths[0], dataclasses.replace(record, rows=rows))
+    done = unblend("reproduce", *map(str, paths), **environment)
+    assert done.returncode == 1
+    assert "-0.200" in done.stdout
+    assert "1 of 2 within 0.1 dB of what is published" in done.stdout
+    done = unblend("reproduce", str(paths[0]), "--tolerance", "0.3", **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_the_record_was_made_of_is_compared_too(project: Path) -> None:
+    first = records.read(project / "runs/tiny/records/digits-fewer/identity/seed0.json")
+    versions = {**first.provenance["versions"], "torch": "1.0"}
+    other = dataclasses.replace(
+        first, data_digest="0" * 64, provenance={**first.provenance, "device": "a GPU", "versions": versions}
+    )
+    now = first.provenance["versions"]["torch"]
+    assert reproduce.Pair(other, first).remark == f"other data, on a GPU before, torch 1.0 before, {now} now"
+    assert reproduce.Pair(first, first).remark == ""
+
+
+def test_every_published_record_makes_a_suite_of_its_own_cell(tmp_path: Path) -> None:
+    paths = sorted((catalogue.ROOT / "leaderboards").glob("*/records/*/*/seed*.json"))
+    assert len(paths) > 40
+    for number, path in enumerate(paths):
+        record = records.read(path)
+        file = tmp_path / f"suite{number}.yaml"
+        reproduce.write_suite(file, [record])
+        (cell,) = suite.load(str(file))
+        assert (cell.dataset, cell.method, cell.seed) == (record.dataset, record.method, record.seed)
+        for part, linked in reproduce.LINKED.items():
+            whole = {key: value for key, value in record.config[part]["init_args"].items() if key != linked}
+            given = cell.config[part]["init_args"]
+            assert {key: value for key, value in whole.items() if value is not None} == {
+                key: value for key, value in given.items() if value is not None
+            }
+        assert cell.config["trainer"] == record.config["trainer"]
+
+
+def test_bad_input_ends_in_one_line(unblend: Any, tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text("{}")
+    done = unblend("reproduce", "none.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "record none.json: schema None" in done.stderr
+    done = unblend("reproduce", "none.json", "--tolerance", "0", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "tolerance 0.0: it must be more than 0 dB" in done.stderr
+
+
+def test_two_records_whose_data_differ_are_not_run_as_one(project: Path) -> None:
+    first = records.read(project / "runs/tiny/records/digits-fewer/identity/seed0.json")
+    data = first.config["data"]
+    options = {**data["init_args"], "evaluation_images": 7}
+    other = dataclasses.replace(first, config={**first.config, "data": {**data, "init_args": options}})
+    with pytest.raises(UserError, match="records of digits-fewer differ in the data's options"):
+        reproduce.as_suite([first, other])
