@@ -25,7 +25,7 @@ class EvaluateCLI(UnblendCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `fit` or `ship` wrote them")
+        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `fit` or `ship` wrote")
         parser.add_argument("--out", type=str, default="runs/evaluate", help="folder of the record")
 
 
