@@ -65,6 +65,22 @@ def test_what_the_record_was_made_of_is_compared_too(project: Path) -> None:
     assert reproduce.Pair(first, first).remark == ""
 
 
+def test_a_cell_gets_as_many_threads_as_it_had(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = records.read(project / "runs/tiny/records/digits-fewer/identity/seed0.json")
+    given: list[int | None] = []
+
+    def bench(*arguments: Any, threads: int | None, **options: Any) -> None:
+        given.append(threads)
+        raise SystemExit(1)
+
+    monkeypatch.setattr("benchmark.cli.bench", bench)
+    for number, more, expected in ((3, [], 3), (None, [], None), (3, ["--threads", "2"], 2)):
+        records.write(tmp_path / "one.json", dataclasses.replace(first, cost={**first.cost, "latency_threads": number}))
+        with pytest.raises(SystemExit):
+            reproduce.main([str(tmp_path / "one.json"), "--runs", str(tmp_path / "runs"), *more])
+        assert given.pop() == expected
+
+
 def test_every_published_record_makes_a_suite_of_its_own_cell(tmp_path: Path) -> None:
     paths = sorted((catalogue.ROOT / "leaderboards").glob("*/records/*/*/seed*.json"))
     assert len(paths) > 40
