@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark import records, suite
+from benchmark import checks, records, suite
 from benchmark.errors import UserError
 from benchmark.files import write_text
 from benchmark.records import Record
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     if not options.tolerance > 0:
         raise UserError(f"tolerance {options.tolerance}: it must be more than 0 dB.")
-    published = [records.read(Path(path)) for path in options.paths]
+    published = [checks.sound(Path(path)) for path in options.paths]
     groups: dict[tuple[str, int | None], list[Record]] = {}
     for record in published:
         share = threads(record) if options.threads is None else options.threads
@@ -134,21 +134,26 @@ def as_suite(published: Sequence[Record]) -> dict[str, Any]:
     """A suite of the cells of some records, each with its own configuration.
 
     Raises:
-        UserError: two of them are of one data set's name and differ in its options.
+        UserError: two of them are of one data set's name and differ in its options, or a configuration is not whole.
     """
     datasets: dict[str, dict[str, Any]] = {}
     methods = []
     for record in published:
-        parts = {part: dict(record.config[part]["init_args"]) for part in LINKED}
+        try:
+            parts = {part: dict(record.config[part]["init_args"]) for part in LINKED}
+            paths = {part: str(record.config[part]["class_path"]) for part in LINKED}
+            precision = record.config["trainer"]["precision"]
+        except (KeyError, TypeError, ValueError) as error:
+            name = f"{record.suite}, {record.dataset}, {record.method}, seed {record.seed}"
+            raise UserError(f"record of {name}: its configuration is not whole ({error}): get it anew.") from error
         for part, linked in LINKED.items():
             parts[part].pop(linked, None)
         budget = {key: parts["data"].pop(key) for key in BUDGET if key in parts["data"]}
         budget = {key: value for key, value in budget.items() if value is not None}
-        dataset = _row(record.config["data"]["class_path"], record.dataset, parts["data"])
+        dataset = _row(paths["data"], record.dataset, parts["data"])
         if datasets.setdefault(record.dataset, dataset) != dataset:
             raise UserError(f"records of {record.dataset} differ in the data's options: reproduce them one by one.")
-        method = _row(record.config["model"]["class_path"], record.method, parts["model"])
-        precision = record.config["trainer"]["precision"]
+        method = _row(paths["model"], record.method, parts["model"])
         methods.append(
             {**method, "only": [record.dataset], "seeds": [record.seed], "precision": precision, "budget": budget}
         )

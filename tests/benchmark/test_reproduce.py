@@ -99,6 +99,20 @@ def test_every_published_record_makes_a_suite_of_its_own_cell(tmp_path: Path) ->
         assert cell.config["trainer"] == record.config["trainer"]
 
 
+def test_a_strangers_record_is_checked_before_anything_is_written(project: Path, unblend: Any, tmp_path: Path) -> None:
+    first = records.read(project / "runs/tiny/records/digits-fewer/identity/seed0.json")
+    for changes, message in (
+        ({"suite": "../out"}, "suite '../out' cannot name a folder"),
+        ({"config": {**first.config, "model": {}}}, "its configuration is not whole ('init_args')"),
+        ({"config": {**first.config, "trainer": None}}, "its configuration is not whole"),
+    ):
+        records.write(tmp_path / "in/one.json", dataclasses.replace(first, **changes))
+        done = unblend("reproduce", "one.json", cwd=tmp_path / "in")
+        assert done.returncode == 2
+        assert message in done.stderr.splitlines()[-1]
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["one.json"]
+
+
 def test_bad_input_ends_in_one_line(unblend: Any, tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("{}")
     done = unblend("reproduce", "none.json", cwd=tmp_path)
