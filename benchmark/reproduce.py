@@ -71,7 +71,11 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     if not options.tolerance > 0:
         raise UserError(f"tolerance {options.tolerance}: it must be more than 0 dB.")
-    published = [checks.sound(Path(path)) for path in options.paths]
+    paths = dict.fromkeys(Path(path) for path in options.paths)
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"no record {path}: give files, such as leaderboards/quick/records/digits/unet/seed0.json.")
+    published = [checks.sound(path) for path in paths]
     groups: dict[tuple[str, int | None], list[Record]] = {}
     for record in published:
         share = threads(record) if options.threads is None else options.threads

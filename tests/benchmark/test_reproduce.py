@@ -118,6 +118,10 @@ def test_bad_input_ends_in_one_line(unblend: Any, tmp_path: Path) -> None:
     done = unblend("reproduce", "none.json", cwd=tmp_path)
     assert done.returncode == 2
     assert "record none.json: schema None" in done.stderr
+    for name in ("missing.json", "."):
+        done = unblend("reproduce", name, cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"no record {name}: give files, such as" in done.stderr
     done = unblend("reproduce", "none.json", "--tolerance", "0", cwd=tmp_path)
     assert done.returncode == 2
     assert "tolerance 0.0: it must be more than 0 dB" in done.stderr
