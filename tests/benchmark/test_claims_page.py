@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from statistics import fmean, stdev
 
 import pytest
 
 from benchmark import catalogue, leaderboard, published
+from benchmark.records import Record
 
 PAGE = leaderboard.COMMITTED / "CLAIMS.md"
 VERDICTS = (
@@ -73,3 +75,25 @@ def test_every_table_of_the_papers_has_a_claim() -> None:
 def test_every_claim_is_there_once() -> None:
     claims = [row[0] for row in CLAIMS]
     assert len(claims) == len(set(claims)) >= 30
+
+
+def spreads() -> set[tuple[str, str]]:
+    """Mean and standard deviation over seeds as they are printed, of each published row, by layer and over all."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for one in leaderboard.collect(leaderboard.folders_of(leaderboard.COMMITTED)):
+        groups.setdefault((one.record.suite, one.record.dataset, one.record.method), []).append(one.record)
+    found = set()
+    for group in (group for group in groups.values() if len(group) > 1):
+        for metric, digits in {"psnr": 2, "ssim": 3, "lmse": 3, "mse": 4}.items():
+            means = [record.layer_means(metric) for record in group]
+            for values in ([fmean(layers) for layers in means], *zip(*means, strict=True)):
+                found.add((f"{fmean(values):.{digits}f}", f"{stdev(values):.{digits}f}"))
+    return found
+
+
+def test_means_over_seeds_are_those_of_the_records() -> None:
+    readme = (catalogue.ROOT / "README.md").read_text()
+    lines = [*readme.splitlines(), *(line for line in PAGE.read_text().splitlines() if MARK not in line)]
+    printed = {pair for line in lines for pair in re.findall(r"(\d+\.\d+) ± (\d+\.\d+)", line)}
+    assert len(printed) > 30
+    assert not printed - spreads(), "typed in, or of records that have been replaced since"
