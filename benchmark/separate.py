@@ -229,8 +229,9 @@ def _method(method_class: type[SeparationMethod] | None, options: Any, channels:
         blend = parser.instantiate_classes(options).mixing
         # A prior knows what its layers are, and has an order for them; others only that there are two.
         spec = LayerSpec(
-            layers=list(method_class.layer_names), scored=[], ordered=method_class.card.ordered_only,
-            channels=channels, scale=1, mixing=blend.name, gain=blend.gain(2), fusion=blend.fusion,
+            layers=list(method_class.layer_names), scored=[], target=[], derived=[],
+            ordered=method_class.card.ordered_only, channels=channels, scale=1, mixing=blend.name,
+            gain=blend.gain(2), fusion=blend.fusion,
             gamma=blend.gamma, pairing="paired", protocol="rgb", citation="", licence="",
         )  # fmt: skip
         method = method_class(**dict(options.get("model") or {}), spec=spec)

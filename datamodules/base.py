@@ -215,6 +215,8 @@ class LayerDataModule(LightningDataModule, ABC):
         citation: str,
         licence: str,
         scored: list[str] | None = None,
+        target: list[str] | None = None,
+        derived: list[str] | None = None,
         channels: int = 3,
         protocol: str = "rgb",
     ) -> LayerSpec:
@@ -225,12 +227,17 @@ class LayerDataModule(LightningDataModule, ABC):
             citation: where the data come from.
             licence: under which terms.
             scored: names of those with a truth in the test role; default all.
+            target: names of those that the task is for; default all that are scored.
+            derived: names of those whose training truth follows from the mixture and the target; default none.
             channels: colour channels.
             protocol: of scoring.
         """
+        scored = layers if scored is None else scored
         return LayerSpec(
             layers=layers,
-            scored=layers if scored is None else scored,
+            scored=scored,
+            target=scored if target is None else target,
+            derived=derived or [],
             ordered=not self.mixing.symmetric,
             channels=channels,
             scale=self.mixing.scale,

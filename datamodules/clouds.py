@@ -15,6 +15,7 @@ class Clouds(PictureTask):
     """
 
     layer_names = ("background", "cloud")
+    target_names = ("background",)
     citation = "clouds of multi-octave noise"
 
     @staticmethod

@@ -27,6 +27,7 @@ class Haze(PictureTask):
     """
 
     layer_names = ("background", "haze")
+    target_names = ("background",)
     citation = "haze by atmospheric scattering"
 
     @staticmethod

@@ -49,6 +49,8 @@ class PictureTask(LayerDataModule, ABC):
     """
 
     layer_names: tuple[str, ...]
+    target_names: ClassVar[tuple[str, ...]] = ()
+    """Layers that the task is for; empty for all."""
     protocol: ClassVar[str] = "rgb"
     citation: ClassVar[str]
 
@@ -137,6 +139,7 @@ class PictureTask(LayerDataModule, ABC):
         return self.describe(
             training,
             scored=[layer for layer in training if layer in scored],
+            target=[layer for layer in training if layer in scored and layer in (self.target_names or scored)],
             protocol=self.protocol,
             citation=f"{citation}; {self.citation}",
             licence=licence,

@@ -16,6 +16,7 @@ class Rain(PictureTask):
     """
 
     layer_names = ("background", "rain")
+    target_names = ("background",)
     protocol = "y"
     citation = "streaks after Yang et al., CVPR 2017"
 

@@ -25,6 +25,7 @@ class Reflection(PictureTask):
     """
 
     layer_names = ("background", "reflection")
+    target_names = ("background",)
     pictures_in_a_mixture = 2
     protocol = "rgb-uniform"
     citation = "reflections after Zhang et al., CVPR 2018"

@@ -27,6 +27,7 @@ class ShoesHandbags(PictureTask):
     """
 
     layer_names = ("shoe", "handbag")
+    target_names = ("shoe",)
     citation = "mixed 7 : 3 as in the cascaded-GAN paper"
 
     def __init__(self, source: str = GENERATED, **kwargs: Any) -> None:

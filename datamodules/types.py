@@ -23,6 +23,10 @@ class LayerSpec(TypedDict):
     Attributes:
         layers: names of the layers in training, in the order of ``LayerBatch.layers``.
         scored: the prefix of ``layers`` that has a truth in the test set.
+        target: those of ``scored`` that the task is for: the background behind rain, haze, clouds or glass;
+            all of several pictures that are alike. Rows are ranked by them alone.
+        derived: those of ``layers`` whose training truth is no observation but follows from the mixture and the
+            target by the image-formation model: mixture − background for rain, the veil for haze.
         ordered: whether the order of the layers has a meaning (False: any permutation is right).
         channels: colour channels of mixture and layers.
         scale: how many times larger a layer is than the mixture, along each side.
@@ -40,6 +44,8 @@ class LayerSpec(TypedDict):
 
     layers: list[str]
     scored: list[str]
+    target: list[str]
+    derived: list[str]
     ordered: bool
     channels: int
     scale: int

@@ -54,6 +54,9 @@ def test_spec_holds_plain_values_and_a_prefix_of_the_layers(data: LayerDataModul
     assert all(type(value) in (str, int, float, bool, list) for value in spec.values())
     assert spec["layers"][: len(spec["scored"])] == spec["scored"]
     assert len(set(spec["layers"])) == len(spec["layers"]) >= 2
+    assert spec["target"]
+    assert [layer for layer in spec["scored"] if layer in spec["target"]] == spec["target"]
+    assert set(spec["derived"]) <= set(spec["layers"]) - set(spec["target"])
     assert spec["citation"]
     assert spec["licence"]
 

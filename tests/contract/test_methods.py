@@ -23,7 +23,7 @@ SEED = 3
 def spec_of(layers: int, channels: int, scale: int, ordered: bool, pairing: str = "paired") -> LayerSpec:
     names = [f"layer_{k}" for k in range(layers)]
     return LayerSpec(
-        layers=names, scored=names, ordered=ordered, channels=channels, scale=scale,
+        layers=names, scored=names, target=names, derived=[], ordered=ordered, channels=channels, scale=scale,
         mixing="sum", gain=1.0, fusion="sum", gamma=1.0, pairing=pairing, protocol="rgb", citation="", licence="",
     )  # fmt: skip
 

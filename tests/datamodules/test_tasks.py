@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from datamodules.base import LayerDataModule
+from datamodules.clouds import Clouds
 from datamodules.haze import Haze
 from datamodules.images import read_image
 from datamodules.intrinsic import Intrinsic
 from datamodules.mixing import AtmosphericScattering, GlassReflection, HeavyRain, LightRain, Mean, YellowHaze
 from datamodules.rain import Rain
 from datamodules.reflection import Reflection
+from datamodules.sets import SETS
 from datamodules.shapes import Shapes
 from datamodules.shoes_handbags import ShoesHandbags
 from datamodules.superimposed import Superimposed
@@ -180,6 +182,31 @@ def test_rain_is_heavy_where_its_test_set_is() -> None:
     assert type(Rain().mixing) is LightRain
     assert type(Rain(source="rain100h").mixing) is HeavyRain
     assert type(Rain(source="rain100l", mixing=HeavyRain()).mixing) is HeavyRain
+
+
+@pytest.mark.parametrize(
+    ("make", "target"),
+    [
+        (Rain, ["background"]),
+        (Haze, ["background"]),
+        (Clouds, ["background"]),
+        (Reflection, ["background"]),
+        (ShoesHandbags, ["shoe"]),
+        (Intrinsic, ["albedo", "shading"]),
+        (lambda: Superimposed(layers=3), ["first", "second", "third"]),
+    ],
+)
+def test_a_task_says_what_it_is_for(make, target: list[str]) -> None:
+    assert make().spec["target"] == target
+
+
+def test_what_a_task_is_for_has_a_truth_wherever_it_is_tested() -> None:
+    for name, real in SETS.items():
+        for task in (Rain, Haze, Clouds, Reflection, Intrinsic, ShoesHandbags):
+            if real.task == task.__name__:
+                spec = task(source=name).spec
+                assert spec["target"], name
+                assert set(spec["target"]) <= set(spec["scored"]), name
 
 
 def test_a_test_set_with_one_truth_scores_one_layer(tmp_path: Path, save) -> None:

@@ -182,7 +182,8 @@ def test_layers_sum_to_the_mixture_in_the_end() -> None:
 
 def test_the_gain_follows_the_data() -> None:
     spec = LayerSpec(
-        layers=["a", "b"], scored=["a", "b"], ordered=False, channels=3, scale=1, mixing="sum", gain=1.0,
+        layers=["a", "b"], scored=["a", "b"], target=["a", "b"], derived=[],
+        ordered=False, channels=3, scale=1, mixing="sum", gain=1.0,
         pairing="paired", protocol="rgb", citation="", licence="",
     )  # fmt: skip
     mixture = picture(size=24).float()

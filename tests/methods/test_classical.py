@@ -14,7 +14,7 @@ from methods.nmf import NMF
 def spec_of(layers: int = 2, channels: int = 1, scale: int = 1, mixing: str = "sum") -> LayerSpec:
     names = [f"layer_{k}" for k in range(layers)]
     return LayerSpec(
-        layers=names, scored=names, ordered=False, channels=channels, scale=scale,
+        layers=names, scored=names, target=names, derived=[], ordered=False, channels=channels, scale=scale,
         mixing=mixing, gain=1.0 if mixing == "sum" else layers, protocol="rgb", citation="", licence="",
     )  # fmt: skip
 

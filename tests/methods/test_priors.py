@@ -43,7 +43,7 @@ every_method = pytest.mark.parametrize("method_class", EVERY, ids=lambda found: 
 
 def spec_of(*layers: str) -> LayerSpec:
     return LayerSpec(
-        layers=list(layers), scored=[layers[0]], ordered=True, channels=3, scale=1,
+        layers=list(layers), scored=[layers[0]], target=[layers[0]], derived=[], ordered=True, channels=3, scale=1,
         mixing="", gain=1.0, fusion="sum", gamma=1.0, pairing="paired", protocol="rgb", citation="", licence="",
     )  # fmt: skip
 

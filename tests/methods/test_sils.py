@@ -33,7 +33,8 @@ from methods.unit import UNIT, noise
 def spec_of(layers: int = 2, **changes: Any) -> LayerSpec:
     names = ["square", "circle", "triangle"][:layers]
     spec = LayerSpec(
-        layers=names, scored=names, ordered=True, channels=3, scale=1, mixing="sum", gain=1.0, fusion="sum", gamma=1.0,
+        layers=names, scored=names, target=names, derived=[], ordered=True,
+        channels=3, scale=1, mixing="sum", gain=1.0, fusion="sum", gamma=1.0,
         pairing="unpaired", protocol="rgb", citation="", licence="",
     )  # fmt: skip
     return {**spec, **changes}  # type: ignore[typeddict-item]

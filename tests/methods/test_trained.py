@@ -79,7 +79,7 @@ def test_only_the_invariant_loss_ignores_the_order_of_layers(
 def spec_of(ordered: bool = False, layers: int = 2) -> LayerSpec:
     names = [f"digit_{k}" for k in range(layers)]
     return LayerSpec(
-        layers=names, scored=names, ordered=ordered, channels=1, scale=2,
+        layers=names, scored=names, target=names, derived=[], ordered=ordered, channels=1, scale=2,
         mixing="sum", gain=1.0, pairing="paired", protocol="rgb", citation="", licence="",
     )  # fmt: skip
 
