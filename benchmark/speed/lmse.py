@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.metrics import lmse, lmse_window
+from benchmark.metrics import lmse_window
+from benchmark.metrics.functional import lmse
 from benchmark.speed.rows import Row, by_turns, number, quotients, row, show
 
 ROUNDS = 15

@@ -1,6 +1,6 @@
 """What scoring one 512×512 image takes, in each protocol: ``python -m benchmark.speed.scoring``.
 
-All four metrics of one layer in colour, with everything that ``score`` does besides. The measure is one pass of
+All four metrics of one layer in colour, with everything that scoring does besides. The measure is one pass of
 scikit-image's PSNR and SSIM (Gaussian window, as in protocol ``rgb``) over the same image in float32.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from benchmark.metrics import PROTOCOLS, score
+from benchmark.metrics import PROTOCOLS
+from benchmark.metrics.layer_scores import score_layers
 from benchmark.speed.rows import Row, by_turns, quotients, row, show
 
 SIDE, ROUNDS, SECONDS = 512, 9, 20.0
@@ -27,7 +28,7 @@ def main() -> list[Row]:
     estimate = truth + 0.1 * torch.randn(truth.shape, generator=generator)
     mask = torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)
     cases: dict[str, Callable[[], object]] = {
-        name: partial(score, estimate, truth, mask, protocol_name=name, ordered=True) for name in PROTOCOLS
+        name: partial(score_layers, estimate, truth, mask, [how], ordered=True) for name, how in PROTOCOLS.items()
     }
     one, other = (image[0, 0].movedim(0, -1).contiguous().numpy() for image in (truth, estimate.clamp(0, 1)))
     times = by_turns({**cases, "reference": partial(reference, one, other)}, ROUNDS, seconds=SECONDS)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from benchmark import bless, metrics, regression, score, suite
+from benchmark import bless, regression, score, suite
 from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.fit import arguments
 from benchmark.lightning_cli import UnblendCLI
+from benchmark.metrics import layer_scores
 from benchmark.records import METRICS, Record
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args parameter")
@@ -114,23 +115,28 @@ def test_untouched_metrics_pass(tmp_path: Path) -> None:
 
 
 BREAKS = {
-    "layers swapped": ("layers[:, :count].float()\n", "layers[:, :count].float().flip(1)\n"),
-    "range of 255": ("return error.mean((1, 2, 3), dtype=torch.float64).float()",
-                     "return error.mean((1, 2, 3), dtype=torch.float64).float() * 255**2"),
-    "halved SSIM window": ('sizes = {"gaussian": 11, "uniform": 7}', 'sizes = {"gaussian": 5, "uniform": 3}'),
-    "pooled luma": ("weights = torch.tensor([65.481, 128.553, 24.966]", "weights = torch.tensor([85.0, 85.0, 85.0]"),
-    "no clipping": ("estimates.float().clamp(0, how.ceiling)", "estimates.float()"),
+    "layers swapped": ("layer_scores", "layers[:, : estimates.shape[1]].float()",
+                       "layers[:, : estimates.shape[1]].float().flip(1)"),
+    "range of 255": ("functional", "data_range=1.0", "data_range=255.0"),
+    "halved SSIM window": ("functional", 'sizes = {"gaussian": 11, "uniform": 7}',
+                           'sizes = {"gaussian": 5, "uniform": 3}'),
+    "pooled luma": ("functional", "weights = torch.tensor([65.481, 128.553, 24.966]",
+                    "weights = torch.tensor([85.0, 85.0, 85.0]"),
+    "no clipping": ("layer_scores", "estimate = estimate.clamp(0, ceiling)", "estimate = estimate + 0"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_broken_metric_fails_the_gate(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right, wrong = BREAKS[name]
-    source = Path(metrics.__file__).read_text()
+    module, right, wrong = BREAKS[name]
+    path = Path(str(layer_scores.__file__)).with_name(f"{module}.py")
+    source = path.read_text()
     assert source.count(right) == 1, "the line that is broken here has moved"
-    broken = types.ModuleType("benchmark.metrics")
-    monkeypatch.setitem(__import__("sys").modules, "benchmark.metrics", broken)  # dataclasses look themselves up
+    broken = types.ModuleType(f"benchmark.metrics.{module}")
     exec(compile(source.replace(right, wrong), "broken", "exec"), broken.__dict__)
-    monkeypatch.setattr(score, "metrics", broken)
+    if module == "functional":
+        monkeypatch.setattr(layer_scores, "functional", broken)
+    else:
+        monkeypatch.setattr(layer_scores, "score_layers", broken.score_layers)
     failures = gate([cell for cell in TRIVIAL if cell.dataset not in ("superimposed", "intrinsic")], tmp_path)
     assert failures, f"{name} went unseen"

@@ -18,7 +18,7 @@ from skimage.morphology import reconstruction
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmark.metrics import psnr
+from benchmark.metrics.functional import psnr
 from datamodules.fields import relief
 from datamodules.haze import Haze
 from datamodules.mixing import AtmosphericScattering

@@ -1,26 +1,20 @@
-"""How estimated layers are judged: per-image scores, protocols, and the assignment of layers.
+"""Metrics of single images: PSNR, SSIM, LMSE and mean squared error.
 
-All functions take ``estimate`` and ``truth`` (B, C, H, W), layers in [0, 1], and return (B,) float32,
-one value per image. They compute in float32 or better, outside autocast.
+All take ``estimate`` and ``truth`` (B, C, H, W), layers in [0, 1], and give (B,) float32, one value for each image,
+whatever else is in the batch. They compute in float32 or better, and want to be called outside autocast. Where
+``mask`` is given, (B, 1, H, W) bool, only what is True counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from datamodules.types import UserError
-from methods.losses.permutation import best_assignment
-
-PSNR_CAP = 100.0
-"""dB of a perfect image, whose error is zero."""
-
-Metric = Callable[[Tensor, Tensor, Tensor], Tensor]
+from benchmark.errors import UserError
+from benchmark.metrics.protocols import Window, lmse_window
+from benchmark.metrics.scales import PSNR_CAP
 
 
 def mse(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -43,22 +37,38 @@ def mse(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def psnr(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio in dB for a range of 1, from the image's error over all channels; at most 100."""
-    return _decibel(mse(estimate, truth, mask))
+    """Peak signal-to-noise ratio in dB for a range of 1, from the image's error over all channels; at most 100.
+
+    Args:
+        estimate: (B, C, H, W).
+        truth: (B, C, H, W).
+        mask: (B, 1, H, W) bool, True where scored; default everywhere.
+
+    Raises:
+        UserError: unequal shapes, or a mask without a True.
+    """
+    return _decibel(*_prepare(estimate, truth, mask), over=(1, 2, 3))
 
 
 def psnr_per_channel(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean over the channels of each channel's PSNR in dB; at most 100."""
-    channels = truth.shape[1]
-    values = [psnr(estimate[:, c : c + 1], truth[:, c : c + 1], mask) for c in range(channels)]
-    return torch.stack(values).mean(0)
+    """Mean over the channels of each channel's PSNR in dB, each at most 100.
+
+    Args:
+        estimate: (B, C, H, W).
+        truth: (B, C, H, W).
+        mask: (B, 1, H, W) bool, True where scored; default everywhere.
+
+    Raises:
+        UserError: unequal shapes, or a mask without a True.
+    """
+    return _decibel(*_prepare(estimate, truth, mask), over=(2, 3)).mean(1)
 
 
 def ssim(
     estimate: Tensor,
     truth: Tensor,
     mask: Tensor | None = None,
-    window: Literal["gaussian", "uniform"] = "gaussian",
+    window: Window = "gaussian",
 ) -> Tensor:
     """Structural similarity for a range of 1, per channel then averaged; 1 is best.
 
@@ -111,11 +121,6 @@ def ssim(
     return ((similarity * inner).sum((1, 2, 3)) / (inner.sum((1, 2, 3)) * truth.shape[1])).float()
 
 
-def lmse_window(height: int, width: int) -> tuple[int, int]:
-    """Side and step of the LMSE windows for an image of this size."""
-    return (8, 4) if min(height, width) < 40 else (20, 10)
-
-
 def lmse(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
     """Local mean squared error: each window's estimate is scaled to fit; 0 is best, 1 is an empty estimate.
 
@@ -158,7 +163,7 @@ def lmse(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.where(energy > 0, error / energy.clamp_min(1e-300), without_truth).float()
 
 
-def luma_bt601(image: Tensor) -> Tensor:
+def luma(image: Tensor) -> Tensor:
     """Luma of the limited range, as MATLAB's ``rgb2ycbcr``: black is 16/255, white 235/255.
 
     Args:
@@ -174,13 +179,13 @@ def luma_bt601(image: Tensor) -> Tensor:
     return (16 + (weights * image.expand(-1, 3, -1, -1)).sum(1, keepdim=True)) / 255
 
 
-def fit_scale(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+def fit_scale(estimate: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
     """An estimate times the one number that brings it nearest to the truth; 0 where it has no energy.
 
     Args:
         estimate: (B, C, H, W).
         truth: (B, C, H, W).
-        mask: (B, 1, H, W) bool, True where scored.
+        mask: (B, 1, H, W) bool, True where scored; default everywhere.
 
     Returns:
         (B, C, H, W).
@@ -188,130 +193,10 @@ def fit_scale(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     Source: Grosse et al. 2009, Eq. 3.
     """
     estimate, truth = estimate.float(), truth.float()
-    energy = (estimate * estimate * mask).sum((1, 2, 3), keepdim=True, dtype=torch.float64)
-    agreement = (estimate * truth * mask).sum((1, 2, 3), keepdim=True, dtype=torch.float64)
+    weight = 1.0 if mask is None else mask
+    energy = (estimate * estimate * weight).sum((1, 2, 3), keepdim=True, dtype=torch.float64)
+    agreement = (estimate * truth * weight).sum((1, 2, 3), keepdim=True, dtype=torch.float64)
     return estimate * torch.where(energy > 1e-5, agreement / energy.clamp_min(1e-5), 0).float()
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How a field computes its scores; each function takes estimate, truth and mask.
-
-    Attributes:
-        prepare: gives estimate and truth as they are scored.
-        psnr: of prepared images.
-        ssim: of prepared images.
-        lmse: of prepared images.
-        ceiling: estimates are clipped to this before anything else.
-    """
-
-    prepare: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-    psnr: Metric
-    ssim: Metric
-    lmse: Metric = lmse
-    ceiling: float = 1.0
-
-
-def _unchanged(estimate: Tensor, truth: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    return estimate, truth
-
-
-def _luma(estimate: Tensor, truth: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    return luma_bt601(estimate), luma_bt601(truth)
-
-
-def _scaled(estimate: Tensor, truth: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    return fit_scale(estimate, truth, mask), truth
-
-
-def _ssim_uniform(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    return ssim(estimate, truth, mask, "uniform")
-
-
-def _lmse_grey(estimate: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    return lmse(estimate.mean(1, keepdim=True), truth.mean(1, keepdim=True), mask)
-
-
-PROTOCOLS = {
-    "rgb": Protocol(_unchanged, psnr, ssim),
-    "rgb-uniform": Protocol(_unchanged, psnr_per_channel, _ssim_uniform),
-    "y": Protocol(_luma, psnr, ssim),
-    # An estimate known up to a scale may pass 1 before it is scaled.
-    "intrinsic": Protocol(_scaled, psnr, ssim, _lmse_grey, ceiling=float("inf")),
-}
-
-
-def protocol(name: str) -> Protocol:
-    """A protocol by name.
-
-    Raises:
-        UserError: there is none of this name.
-    """
-    if name not in PROTOCOLS:
-        raise UserError(f"unknown protocol {name!r}: there are {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name]
-
-
-def protocol_name(name: str, height: int, width: int) -> str:
-    """A protocol's name for tables, with the LMSE window where images are small."""
-    size, step = lmse_window(height, width)
-    return name if size == 20 else f"{name}, LMSE windows {size}×{size} at step {step}"
-
-
-def score(
-    estimates: Tensor, layers: Tensor, mask: Tensor, *, protocol_name: str, ordered: bool
-) -> list[dict[str, Any]]:
-    """Score the estimated layers of a batch, image by image.
-
-    Estimates are clipped to [0, 1] first, as saving an image would (``intrinsic``: to [0, ∞), since
-    each is scaled to fit its truth). Where the layers have no order,
-    the permutation with the best mean PSNR serves all metrics of an image.
-
-    Args:
-        estimates: (B, K', C, H, W), the first K' layers.
-        layers: (B, K, C, H, W) in [0, 1], K ≥ K'.
-        mask: (B, 1, H, W) bool, True where scored.
-        protocol_name: of one of ``PROTOCOLS``.
-        ordered: whether estimate k is for layer k.
-
-    Returns:
-        For each image ``assignment`` (layer j is estimate ``assignment[j]``), ``psnr`` (dB), ``ssim``,
-        ``lmse`` and ``mse``, each a list over the layers.
-
-    Raises:
-        UserError: estimates that are not finite or have the wrong shape, or images too small.
-    """
-    if not torch.isfinite(estimates).all():
-        bad = int((~torch.isfinite(estimates)).sum())
-        raise UserError(
-            f"the method gave {bad} of {estimates.numel()} values that are not finite: mend its separate()."
-        )
-    count = estimates.shape[1]
-    if (len(estimates), *estimates.shape[2:]) != (len(layers), *layers.shape[2:]) or count > layers.shape[1]:
-        raise UserError(f"the method gave layers of shape {_shape(estimates)}, the truth has {_shape(layers)}.")
-    if not ordered and count != layers.shape[1]:
-        raise UserError(f"layers without an order need one estimate each: {layers.shape[1]}, not {count}.")
-    if layers.device.type == "mps":  # Apple's GPUs have no float64
-        estimates, layers, mask = estimates.cpu(), layers.cpu(), mask.cpu()
-    how = protocol(protocol_name)
-    with torch.autocast(layers.device.type, enabled=False):
-        estimates, layers = estimates.float().clamp(0, how.ceiling), layers[:, :count].float()
-        order = torch.arange(count, device=layers.device).expand(len(layers), -1)
-        if not ordered:
-            pairs = [
-                [how.psnr(*how.prepare(estimate, truth, mask), mask) for truth in layers.unbind(1)]
-                for estimate in estimates.unbind(1)
-            ]
-            order = best_assignment(-torch.stack([torch.stack(row, 1) for row in pairs], 1))[0]
-        index = order.view(*order.shape, 1, 1, 1).expand_as(layers)
-        assigned = estimates.gather(1, index)
-        judged = [how.prepare(e, t, mask) for e, t in zip(assigned.unbind(1), layers.unbind(1), strict=True)]
-        metrics = {"psnr": how.psnr, "ssim": how.ssim, "lmse": how.lmse, "mse": mse}
-        values = {
-            name: torch.stack([metric(e, t, mask) for e, t in judged], 1).tolist() for name, metric in metrics.items()
-        }
-    rows = [{"assignment": order[b].tolist()} for b in range(len(layers))]
-    return [{**row, **{name: value[b] for name, value in values.items()}} for b, row in enumerate(rows)]
 
 
 class _Window:
@@ -336,8 +221,19 @@ def _prepare(estimate: Tensor, truth: Tensor, mask: Tensor | None) -> tuple[Tens
     return estimate.float(), truth.float(), None if mask is None or bool(mask.all()) else mask
 
 
-def _decibel(error: Tensor) -> Tensor:
-    return (-10 * error.clamp_min(1e-30).log10()).clamp_max(PSNR_CAP)
+def _decibel(estimate: Tensor, truth: Tensor, mask: Tensor | None, over: tuple[int, ...]) -> Tensor:
+    """PSNR in dB over some dimensions, at most 100.
+
+    torchmetrics knows no mask: what is left out gets no error, and then its share of the pixels is taken out.
+    """
+    estimate, truth = estimate.double(), truth.double()  # float32 sums of a large image lose digits
+    if mask is not None:
+        estimate, truth = estimate * mask, truth * mask
+    value = peak_signal_noise_ratio(estimate, truth, data_range=1.0, reduction="none", dim=over)
+    if mask is not None:
+        share = mask.double().mean((1, 2, 3))
+        value = value + 10 * share.log10().view(-1, *(1,) * (value.ndim - 1))
+    return value.clamp_max(PSNR_CAP).float()
 
 
 def _require_size(image: Tensor, size: int, what: str) -> None:

@@ -1,0 +1,225 @@
+"""Scores of estimated layers: of a batch, and gathered over a test set and over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.functional.audio import permutation_invariant_training
+from torchmetrics.utilities import dim_zero_cat
+
+from benchmark.errors import UserError
+from benchmark.metrics import functional
+from benchmark.metrics.protocols import Protocol, Window, protocol
+from benchmark.metrics.scales import METRICS
+from benchmark.metrics.scores import Scores
+
+
+class LayerScores(Metric):
+    """Scores each image of a test set under one or more protocols.
+
+    Every process scores its own images; ``compute`` gathers them, so that one process, two or eight give the same
+    scores. A process may have no image at all.
+
+    Args:
+        protocols: names, with or without a version; the first is the task's own. Where layers have no order, its PSNR
+            finds the assignment that serves all metrics and all protocols.
+        ordered: whether estimate k is for layer k.
+        expected: number of images in all, which have the indices 0 to expected − 1; default any number, any indices.
+
+    Attributes:
+        latest: (B, L) long, the assignment of the images that were scored last.
+
+    Raises:
+        UserError: an unknown protocol.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    index: list[Tensor]
+    assignment: list[Tensor]
+    values: list[Tensor]
+
+    def __init__(self, protocols: Sequence[str], *, ordered: bool, expected: int | None = None) -> None:
+        super().__init__()
+        self.protocols = tuple(protocol(name) for name in protocols)
+        self.ordered, self.expected = ordered, expected
+        self.latest = torch.empty(0, 0, dtype=torch.long)
+        for name in ("index", "assignment", "values"):
+            self.add_state(name, [], dist_reduce_fx="cat")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all images."""
+        super().reset()
+        # A process without an image must give the others something of the right type; torchmetrics would give float32.
+        # For the same reason states have one dimension.
+        for state, dtype in ((self.index, torch.int64), (self.assignment, torch.int8), (self.values, torch.float32)):
+            state.append(torch.empty(0, dtype=dtype, device=self.device))
+
+    def update(self, estimates: Tensor, layers: Tensor, mask: Tensor, index: Tensor) -> None:
+        """Score a batch.
+
+        Args:
+            estimates: (B, K', C, H, W), the first K' layers.
+            layers: (B, K, C, H, W) in [0, 1], K ≥ K'.
+            mask: (B, 1, H, W) bool, True where scored.
+            index: (B,) int64, the images' places in the test set.
+
+        Raises:
+            UserError: estimates that are not finite or have the wrong shape, or images too small.
+            ValueError: not one index for each image.
+        """
+        if index.shape != (len(layers),):
+            raise ValueError(f"{len(layers)} images with indices of shape {tuple(index.shape)}.")
+        order, values = score_layers(estimates, layers, mask, self.protocols, ordered=self.ordered)
+        self.latest = order
+        self.index.append(index.to(self.device, torch.int64))
+        self.assignment.append(order.to(self.device, torch.int8).flatten())
+        self.values.append(values.to(self.device).flatten())
+
+    def compute(self) -> Scores:
+        """The scores of all processes' images, sorted by their indices.
+
+        Raises:
+            RuntimeError: an image was scored twice or not at all, or no image at all was.
+        """
+        index = dim_zero_cat(self.index).cpu().numpy()
+        known, place = np.unique(index, return_index=True)
+        foreseen = known if self.expected is None else np.arange(self.expected)
+        if not len(index) or len(index) != len(known) or not np.array_equal(known, foreseen):
+            raise RuntimeError(
+                f"{len(foreseen)} images, but {len(index)} rows for {len(known)} of them: each needs one row; "
+                f"{len(index) - len(known)} are there again, {len(np.setdiff1d(foreseen, known))} are missing."
+            )
+        assignment = dim_zero_cat(self.assignment).view(len(index), -1).cpu().numpy()[place]
+        values = dim_zero_cat(self.values).view(len(index), len(self.protocols), len(METRICS), -1).cpu().numpy()
+        found = np.ascontiguousarray(values[place].transpose(1, 2, 0, 3))
+        names = tuple(one.name for one in self.protocols)
+        return Scores(
+            names,
+            assignment,
+            {name: dict(zip(METRICS, part, strict=True)) for name, part in zip(names, found, strict=True)},
+        )
+
+
+def score_layers(
+    estimates: Tensor, layers: Tensor, mask: Tensor, protocols: Sequence[Protocol], *, ordered: bool
+) -> tuple[Tensor, Tensor]:
+    """Score the estimated layers of a batch, image by image, in float32 or better.
+
+    Where the layers have no order, the permutation with the best mean PSNR under the first protocol serves all metrics
+    and all protocols of an image.
+
+    Args:
+        estimates: (B, K', C, H, W), the first K' layers.
+        layers: (B, K, C, H, W) in [0, 1], K ≥ K'.
+        mask: (B, 1, H, W) bool, True where scored.
+        protocols: the task's own first.
+        ordered: whether estimate k is for layer k.
+
+    Returns:
+        order: (B, K') long; layer j is estimate ``order[b, j]``.
+        values: (B, protocols, metrics, K') float32, metrics in the order of ``METRICS``.
+
+    Raises:
+        UserError: estimates that are not finite or have the wrong shape, or images too small.
+
+    Source: permutation-invariant training, Yu et al., ICASSP 2017, Sec. 3; here for each image, with PSNR.
+    """
+    _check(estimates, layers, ordered)
+    if layers.device.type == "mps":  # Apple's GPUs have no float64
+        estimates, layers, mask = estimates.cpu(), layers.cpu(), mask.cpu()
+    with torch.autocast(layers.device.type, enabled=False):
+        estimates, layers = estimates.float(), layers[:, : estimates.shape[1]].float()
+        some = None if bool(mask.all()) else mask
+        order = _order(estimates, layers, some, protocols[0], ordered)
+        chosen = order.view(*order.shape, 1, 1, 1).expand_as(layers)
+        flat = estimates.gather(1, chosen).flatten(0, 1), layers.flatten(0, 1)
+        masks = None if some is None else some.repeat_interleave(layers.shape[1], 0)
+        compared: dict[tuple[bool, bool], _Compared] = {}
+        rows = []
+        for how in protocols:
+            key = (how.luma, how.scaled)
+            if key not in compared:
+                compared[key] = _Compared(*_prepare(*flat, masks, how), masks, grey=how.scaled)
+            rows.append(compared[key].metrics(how.window, channelwise=how.channelwise))
+        values = torch.stack([torch.stack([row[name] for name in METRICS]) for row in rows])
+    return order, values.view(*values.shape[:2], *order.shape).permute(2, 0, 1, 3)
+
+
+class _Compared:
+    """Estimates and truths as some protocols compare them; what these have in common is computed once."""
+
+    def __init__(self, estimate: Tensor, truth: Tensor, mask: Tensor | None, grey: bool) -> None:
+        self.images, self.grey = (estimate, truth, mask), grey
+        self.similarities: dict[Window, Tensor] = {}
+
+    def metrics(self, window: Window, *, channelwise: bool) -> dict[str, Tensor]:
+        """(B,) of each metric."""
+        if window not in self.similarities:
+            self.similarities[window] = functional.ssim(*self.images, window)
+        channelwise = channelwise and self.images[0].shape[1] > 1
+        psnr = self.psnr_per_channel if channelwise else self.psnr
+        return {"psnr": psnr, "ssim": self.similarities[window], "lmse": self.lmse, "mse": self.mse}
+
+    @cached_property
+    def psnr(self) -> Tensor:
+        return functional.psnr(*self.images)
+
+    @cached_property
+    def psnr_per_channel(self) -> Tensor:
+        return functional.psnr_per_channel(*self.images)
+
+    @cached_property
+    def lmse(self) -> Tensor:
+        estimate, truth, mask = self.images
+        if self.grey:
+            estimate, truth = estimate.mean(1, keepdim=True), truth.mean(1, keepdim=True)
+        return functional.lmse(estimate, truth, mask)
+
+    @cached_property
+    def mse(self) -> Tensor:
+        return functional.mse(*self.images)
+
+
+def _order(estimates: Tensor, layers: Tensor, mask: Tensor | None, how: Protocol, ordered: bool) -> Tensor:
+    """(B, K) long: which estimate is for which layer."""
+    if ordered or layers.shape[1] == 1:
+        return torch.arange(layers.shape[1], device=layers.device).expand(len(layers), -1)
+    metric = functional.psnr_per_channel if how.channelwise else functional.psnr
+
+    def psnr(estimate: Tensor, truth: Tensor) -> Tensor:
+        return metric(*_prepare(estimate, truth, mask, how), mask)
+
+    _, order = permutation_invariant_training(estimates, layers, psnr, mode="speaker-wise", eval_func="max")
+    return order
+
+
+def _prepare(estimate: Tensor, truth: Tensor, mask: Tensor | None, how: Protocol) -> tuple[Tensor, Tensor]:
+    """(B, C, H, W) twice, as a protocol compares them."""
+    # An estimate known up to a scale may pass 1 before it is scaled.
+    ceiling = float("inf") if how.scaled else 1.0
+    estimate = estimate.clamp(0, ceiling)
+    if how.scaled:
+        estimate = functional.fit_scale(estimate, truth, mask)
+    return (functional.luma(estimate), functional.luma(truth)) if how.luma else (estimate, truth)
+
+
+def _check(estimates: Tensor, layers: Tensor, ordered: bool) -> None:
+    if not torch.isfinite(estimates).all():
+        bad = int((~torch.isfinite(estimates)).sum())
+        raise UserError(
+            f"the method gave {bad} of {estimates.numel()} values that are not finite: mend its separate()."
+        )
+    count = estimates.shape[1]
+    if (len(estimates), *estimates.shape[2:]) != (len(layers), *layers.shape[2:]) or count > layers.shape[1]:
+        shapes = ("×".join(map(str, tensor.shape)) for tensor in (estimates, layers))
+        raise UserError("the method gave layers of shape {}, the truth has {}.".format(*shapes))
+    if not ordered and count != layers.shape[1]:
+        raise UserError(f"layers without an order need one estimate each: {layers.shape[1]}, not {count}.")
