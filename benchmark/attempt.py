@@ -77,7 +77,7 @@ class Attempt:
         """
         directory = self.place.directory
         try:
-            self._claim = claims.acquire(self.watch, self.place.fit_hash)
+            self._claim = claims.acquire(self.watch, self.place.key)
             if self._claim is None:
                 return Ended.ELSEWHERE
             self.keeper.add(self._claim)
@@ -95,7 +95,7 @@ class Attempt:
                 if finished:
                     (directory / "job.json").unlink(missing_ok=True)
         except OSError as error:
-            told = disk_error(error, self.place.run)
+            told = disk_error(error, self.place.runs)
             raise told or error from None
 
     def _work(self) -> Ended:
@@ -112,9 +112,10 @@ class Attempt:
             "seed": place.cell.seed,
             "variant": place.cell.variant,
             "config": place.cell.config,
-            "fit_hash": place.fit_hash,
-            "score_hash": None,
-            "record": str(place.record.absolute()),
+            "key": place.key,
+            "score_key": None,
+            "identities": place.cell.identities(),
+            "record": None,
             "execution": self.execution,
         }
         write_json(place.directory / "cell.json", job)
@@ -127,14 +128,18 @@ class Attempt:
                 outcome = place.fitted()
                 if outcome is None or outcome["status"] == "skipped":
                     break
-                job["score_hash"] = place.score_hash()
+                job["score_key"] = key = place.score_key()
+                if key is None:
+                    self._fail("score", job, "error", "its data changed after training: run the suite again")
+                    return Ended.DONE
+                job["record"] = str(place.stored(key).absolute())
                 write_json(place.directory / "cell.json", job)
             ended = self._half(half, job)
             if ended is not None:
                 return ended
-        if place.cell.fit_hash(fresh=True) != place.fit_hash:
+        if place.cell.key(fresh=True) != place.key:
             # Each half imported the method anew: what they found is nobody's result.
-            for result in (place.directory / "fit.json", place.record):
+            for result in (place.directory / "fit.json", *(place.directory / "scores").glob("*")):
                 result.unlink(missing_ok=True)
             self._fail("score", job, "error", "its source files changed while it ran: run the suite again")
         return Ended.DONE
@@ -187,7 +192,7 @@ class Attempt:
 
     def _fail(self, half: str, job: dict[str, Any], kind: str, error: str, **more: Any) -> None:
         told = {
-            "half": half, "fit_hash": job["fit_hash"], "score_hash": job["score_hash"], "kind": kind,
+            "half": half, "key": job["key"], "score_key": job["score_key"], "kind": kind,
             "mendable": False, "error": error, "traceback": "", "config": job["config"],
         }  # fmt: skip
         write_json(self.place.directory / "failure.json", {**told, **more})

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from benchmark import leaderboard, records
+from benchmark import leaderboard
 from benchmark.attempt import GRACE, Ended, show_log
 from benchmark.claims import Watch
 from benchmark.errors import UserError, disk_error
@@ -69,6 +69,8 @@ def _bench(
     )
     for place in again:
         place.forget_failure()
+    for place in cells:
+        place.link()
     if todo:
         sweep.run(todo)
     good = _report(cells, sweep.states, runs / cells[0].cell.suite, console)
@@ -88,9 +90,9 @@ def _report(cells: list[Place], states: dict[Place, State], folder: Path, consol
                 if name == "failed":
                     for line in show_log(place, LOG_LINES):
                         console.print(f"  {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
-                    log = f"  log: {place.directory / 'log.txt'}"
+                    log = f"  log: {place.log}"
                     console.print(log, highlight=False, markup=False, soft_wrap=True)
-    valid = [records.read(place.record) for place in cells if states[place].name == "finished"]
+    valid = [place.show() for place in cells if states[place].name == "finished"]
     if valid:
         leaderboard.write(folder, valid)
         leaderboard.show(valid, console)
@@ -160,6 +162,8 @@ class Sweep:
         self.states[place] = state
         if not (state.done or state.name == "failed"):
             return False
+        if state.name == "finished":
+            place.show()
         self._elsewhere.pop(place, None)
         if not self.console.is_terminal:
             seconds = time.monotonic() - self._began[place]

@@ -99,8 +99,8 @@ def failure(half: str, job: dict[str, Any], error: BaseException) -> dict[str, A
     mendable = isinstance(error, UserError | ArgumentError)
     told = {
         "half": half,
-        "fit_hash": job["fit_hash"],
-        "score_hash": job.get("score_hash"),
+        "key": job["key"],
+        "score_key": job.get("score_key"),
         "kind": "error",
         "mendable": mendable,
         "error": text if mendable else f"{type(error).__name__}: {text}",

@@ -13,10 +13,10 @@ import torch
 import yaml
 from lightning import Callback, LightningModule, Trainer
 
-from benchmark import digests
 from benchmark.files import read_json, write_json
 from benchmark.interruption import Resumable
 from benchmark.lightning_cli import CHECKPOINT, RESUMABLE, UnblendCLI
+from benchmark.plan.contents import write_data_digest
 from datamodules.base import images_seen
 from methods.base import SeparationMethod
 
@@ -95,7 +95,7 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
     job = read_json(directory / "cell.json")
     cli = UnblendCLI(args=arguments(job["config"], job["execution"], directory), run=False)
     model, data, trainer = cli.model, cli.datamodule, cli.trainer
-    outcome: dict[str, Any] = {"fit_hash": job["fit_hash"], "status": "finished", "checkpoint": None, "skipped": None}
+    outcome: dict[str, Any] = {"key": job["key"], "status": "finished", "checkpoint": None, "skipped": None}
     outcome["skipped"] = model.card.accepts(data.spec)
     resumable = directory / RESUMABLE
     started = directory / "started.json"
@@ -104,18 +104,18 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
     else:
         data.open()
         if trainer.is_global_zero:
-            digests.write_data_digest(directory / "data.json", data.files())
+            write_data_digest(directory / "data.json", data.files())
     training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
     training |= {"select_psnr": None, "curve": []}
     if model.card.trains and outcome["status"] == "finished":
         previous = read_json(started)
-        resume = resumable.is_file() and previous is not None and previous["fit_hash"] == job["fit_hash"]
+        resume = resumable.is_file() and previous is not None and previous["key"] == job["key"]
         trainer.strategy.barrier()
         if resume and trainer.is_global_zero:
             keep_curves(directory / "metrics.csv")
         if not resume and trainer.is_global_zero:
             resumable.unlink(missing_ok=True)
-            write_json(started, {"fit_hash": job["fit_hash"]})
+            write_json(started, {"key": job["key"]})
         curve = LearningCurve()
         # Before the checkpoint's callback, which saves what the others hold.
         trainer.callbacks[:0] = [ReportProgress(directory / "progress.json"), curve]  # type: ignore[attr-defined]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.callbacks import BasePredictionWriter
 
-from benchmark import cost, digests, latent, metrics, provenance, records, samples
+from benchmark import cost, latent, provenance, records, samples
 from benchmark.files import read_json, write_json
 from benchmark.fit import arguments
 from benchmark.lightning_cli import UnblendCLI, started_by_slurm
+from benchmark.metrics import Scores, lmse_window, stored_for
+from benchmark.metrics.layer_scores import LayerScores
+from benchmark.plan import identity
+from benchmark.plan.contents import of_file, of_value
 from datamodules.base import LayerDataModule
-from datamodules.types import LayerBatch, UserError
+from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
 
 HOW = ("accelerator", "devices", "nodes", "accumulate", "compile", "channels_last")
@@ -28,75 +31,59 @@ HOW = ("accelerator", "devices", "nodes", "accumulate", "compile", "channels_las
 
 
 class Scoring(LightningModule):
-    """Runs a method on test batches and scores each image on the device, in float32."""
+    """Runs a method on test batches and scores each image on the device, in float32.
+
+    Attributes:
+        found: the scores of all processes' images, with their ids; None before the end.
+    """
 
     def __init__(
-        self, method: SeparationMethod, spec: dict[str, Any], seed: int, sampler: samples.SampleWriter | None = None
+        self,
+        method: SeparationMethod,
+        spec: LayerSpec,
+        seed: int,
+        total: int,
+        progress: Path,
+        sampler: samples.SampleWriter | None = None,
     ) -> None:
         super().__init__()
-        self.method, self.spec, self.seed, self.sampler, self.passed = method, spec, seed, sampler, 0
+        protocols = stored_for(spec["protocol"], spec["channels"])
+        self.method, self.spec, self.seed, self.sampler = method, spec, seed, sampler
+        self.scores = LayerScores(protocols, ordered=spec["ordered"], expected=total)
+        self.progress, self.total, self.passed = progress, total, 0
+        self.names: dict[int, str] = {}
+        self.found: tuple[Scores, tuple[str, ...]] | None = None
 
     def on_predict_start(self) -> None:
         if self.sampler is not None and self.trainer.is_global_zero:
             self.sampler.clear()
         self.trainer.strategy.barrier()
 
-    def predict_step(self, batch: LayerBatch, batch_idx: int) -> list[dict[str, Any]]:
+    def predict_step(self, batch: LayerBatch, batch_idx: int) -> None:
         estimates = self.method(batch.mixture, [image_seed(self.seed, name) for name in batch.ids])
         truth = batch.layers[:, : len(self.spec["scored"])]
-        scores = metrics.score(
-            estimates[:, : truth.shape[1]],
-            truth,
-            batch.mask,
-            protocol_name=self.spec["protocol"],
-            ordered=self.spec["ordered"],
-        )
-        self._keep(batch, estimates, scores)
-        return [{"id": name, **row} for name, row in zip(batch.ids, scores, strict=True)]
+        # Rank r of W has images r, r + W, …
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        index = [(self.passed + i) * world + rank for i in range(len(batch.ids))]
+        self.scores.update(estimates[:, : truth.shape[1]], truth, batch.mask, torch.tensor(index))
+        self.names.update(zip(index, batch.ids, strict=True))
+        self.passed += len(index)
+        if self.sampler is not None:
+            for i, (place, name) in enumerate(zip(index, batch.ids, strict=True)):
+                self.sampler.write(place, name, batch.mixture[i], truth[i], estimates[i][self.scores.latest[i]])
+        if self.trainer.is_global_zero:
+            done = min(self.passed * world, self.total)
+            write_json(self.progress, {"half": "score", "done": done, "total": self.total})
 
-    def _keep(self, batch: LayerBatch, estimates: torch.Tensor, scores: list[dict[str, Any]]) -> None:
-        for i, name in enumerate(batch.ids):
-            # Rank r of W has images r, r + W, …
-            place = self.passed * self.trainer.world_size + self.trainer.global_rank
-            self.passed += 1
-            if self.sampler is not None:
-                assigned = estimates[i][scores[i]["assignment"]]
-                truth = batch.layers[i, : len(self.spec["scored"])]
-                self.sampler.write(place, name, batch.mixture[i], truth, assigned)
-
-
-class RowWriter(BasePredictionWriter):
-    """Writes the rows of each process to a file of its own, as they come."""
-
-    def __init__(self, folder: Path, progress: Path, total: int) -> None:
-        super().__init__(write_interval="batch")
-        self.folder, self.progress, self.total, self.done = folder, progress, total, 0
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if trainer.is_global_zero:
-            for stale in self.folder.glob("rows-*.jsonl"):
-                stale.unlink()
-        trainer.strategy.barrier()
-
-    def write_on_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        prediction: Any,
-        batch_indices: Sequence[int] | None,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int,
-    ) -> None:
-        with open(self.folder / f"rows-{trainer.global_rank}.jsonl", "a") as stream:
-            stream.writelines(json.dumps(row, allow_nan=False) + "\n" for row in prediction)
-        self.done += len(prediction) * trainer.world_size
-        if trainer.is_global_zero:
-            write_json(self.progress, {"half": "score", "done": min(self.done, self.total), "total": self.total})
-
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.strategy.barrier()
+    def on_predict_end(self) -> None:
+        every: list[dict[int, str]] = [self.names]
+        if self.trainer.world_size > 1:
+            every = [{} for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(every, self.names)
+        names = {place: name for own in every for place, name in own.items()}
+        if len(set(names.values())) != self.total:
+            raise RuntimeError(f"{self.total} test images, but {len(set(names.values()))} ids: each needs its own.")
+        self.found = self.scores.compute(), tuple(names[place] for place in sorted(names))
 
 
 class Iterations:
@@ -115,18 +102,23 @@ def image_seed(seed: int, name: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=4).digest(), "big")
 
 
-def merge_rows(folder: Path, total: int) -> list[dict[str, Any]]:
-    """The rows of all processes, in order of id.
+@dataclass(frozen=True)
+class Scored:
+    """What scoring a method gives.
 
-    Raises:
-        RuntimeError: an image was scored twice or not at all.
+    Attributes:
+        scores: of each test image.
+        ids: of the images, in the same order.
+        window: the LMSE's, where images are small; else empty.
+        cost: of one test image.
+        provenance: where the numbers come from.
     """
-    files = sorted(folder.glob("rows-*.jsonl"))
-    rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    names = {row["id"] for row in rows}
-    if len(rows) != total or len(names) != total:
-        raise RuntimeError(f"{total} test images, but {len(rows)} rows for {len(names)} of them: each needs one row.")
-    return sorted(rows, key=lambda row: str(row["id"]))
+
+    scores: Scores
+    ids: tuple[str, ...]
+    window: str
+    cost: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 def score_images(
@@ -139,23 +131,23 @@ def score_images(
     devices: Any = 1,
     nodes: int = 1,
     precision: Any = "32-true",
-    record: Path | None = None,
-) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]] | None:
+    shown: Path | None = None,
+) -> Scored | None:
     """Score a method on the test role; the only way to a score.
 
     Args:
         method: ready to separate.
         data: whose test role is scored.
         seed: of the run.
-        folder: where rows are collected.
+        folder: for progress, and for what an interrupted separation needs to go on.
         accelerator: of Lightning's Trainer.
         devices: of Lightning's Trainer; at most one for each test image is used.
         nodes: each with so many devices.
         precision: of the method's own computations; scores are always float32.
-        record: path of the record that is to be; samples are kept beside it. None: no samples.
+        shown: folder of a few images as pictures; None for none.
 
     Returns:
-        Rows, cost and provenance; None on all processes but the first.
+        None on all processes but the first.
 
     Raises:
         UserError: the method cannot run on such data, or the data are missing.
@@ -184,31 +176,30 @@ def score_images(
         inference_mode=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[RowWriter(folder, folder / "progress.json", total)],
     )
-    sampler = samples.SampleWriter(samples.folder(record), data.spec["scored"]) if record else None
-    scoring = Scoring(method.eval(), dict(data.spec), seed, sampler)
-    method.workspace = folder / "unfinished" / digests.of_source(type(method).__module__)[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    sampler = samples.SampleWriter(shown, data.spec["scored"]) if shown else None
+    scoring = Scoring(method.eval(), data.spec, seed, total, folder / "progress.json", sampler)
+    class_path = f"{type(method).__module__}.{type(method).__qualname__}"
+    method.workspace = folder / "unfinished" / of_value(identity.of_method(class_path))[:16]
     method.watch = Iterations(folder / "progress.json", trainer)
-    with torch.no_grad():
-        trainer.predict(scoring, datamodule=data, return_predictions=False)
-    method.workspace, method.watch = None, SeparationMethod.watch
-    if not trainer.is_global_zero:
+    try:
+        with torch.no_grad():
+            trainer.predict(scoring, datamodule=data, return_predictions=False)
+    finally:
+        method.workspace, method.watch = None, SeparationMethod.watch
+    if not trainer.is_global_zero or scoring.found is None:
         return None
     shutil.rmtree(folder / "unfinished", ignore_errors=True)
-    rows = merge_rows(folder, total)
+    scores, ids = scoring.found
     device = trainer.strategy.root_device
     batch = next(iter(data.test_dataloader()))
     with torch.no_grad(), trainer.precision_plugin.forward_context():
         costs = cost.measure(method.to(device).eval(), batch.mixture[:1].to(device))
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return rows, costs, provenance.collect(name, trainer.world_size)
-
-
-def protocol_name(data: LayerDataModule) -> str:
-    """The protocol's name with the LMSE window that the data's sizes call for."""
-    height, width = next(iter(data.test_dataloader())).layers.shape[-2:]
-    return metrics.protocol_name(data.spec["protocol"], height, width)
+    size, step = lmse_window(*batch.layers.shape[-2:])
+    window = "" if size == 20 else f"{size}×{size} at step {step}"
+    return Scored(scores, ids, window, costs, provenance.collect(name, trainer.world_size))
 
 
 def score(directory: Path) -> None:
@@ -234,12 +225,11 @@ def score(directory: Path) -> None:
         devices=execution["devices"],
         nodes=execution.get("nodes", 1),
         precision=job["config"]["trainer"]["precision"],
-        record=Path(job["record"]),
+        shown=directory / "samples",
     )
     if scored is None:
         return
-    rows, costs, origin = scored
-    origin["execution"] = {name: execution[name] for name in HOW if name in execution}
+    scored.provenance["execution"] = {name: execution[name] for name in HOW if name in execution}
     records.write(
         Path(job["record"]),
         records.Record(
@@ -249,17 +239,19 @@ def score(directory: Path) -> None:
             seed=job["seed"],
             title=method.card.title,
             variant=job["variant"],
-            protocol=protocol_name(data),
-            fit_hash=job["fit_hash"],
-            score_hash=job["score_hash"],
+            window=scored.window,
+            identities=job["identities"],
+            key=job["key"],
+            score_key=job["score_key"],
             data_digest=read_json(directory / "data.json")["digest"],
-            checkpoint_sha256=digests.of_file(checkpoint) if checkpoint else None,
+            checkpoint_sha256=of_file(checkpoint) if checkpoint else None,
             spec=dict(data.spec),
             config=fitted["config"],
             training=fitted["training"],
-            cost=costs,
-            provenance=origin,
+            cost=scored.cost,
+            provenance=scored.provenance,
             latent=latent.report(method, data, directory / "latent.png"),
-            rows=rows,
+            ids=scored.ids,
+            scores=scored.scores,
         ),
     )

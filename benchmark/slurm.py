@@ -118,7 +118,7 @@ class SlurmExecutor(Executor):
         new = []
         for place in places:
             known = place.read("job.json")
-            if known and known["fit_hash"] == place.fit_hash and known["job"] in queue:
+            if known and known["job"] in queue:
                 self._jobs[place] = known["job"]
             else:
                 new.append(place)
@@ -196,7 +196,7 @@ class SlurmExecutor(Executor):
         for submitted, group in zip(jobs, groups, strict=True):
             for place in group:
                 self._jobs[place] = submitted.job_id
-                write_json(place.directory / "job.json", {"fit_hash": place.fit_hash, "job": submitted.job_id})
+                write_json(place.directory / "job.json", {"key": place.key, "job": submitted.job_id})
 
     def _queue(self) -> set[str]:
         command = ["squeue", "--noheader", "--array", f"--name={self.name}", f"--user={getpass.getuser()}"]

@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
-from benchmark import catalogue, digests
+from benchmark import catalogue
 from benchmark.checks import safe_name
 from benchmark.errors import UserError, unknown
+from benchmark.plan import identity
+from benchmark.plan.contents import of_value
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
 _SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
@@ -52,19 +54,22 @@ class Cell:
         """For people."""
         return f"{self.dataset} × {self.method} × seed {self.seed}"
 
-    def fit_hash(self, *, fresh: bool = False) -> str:
-        """Of all that training depends on: method, data, budget, seed, precision, and their source.
+    def identities(self, *, fresh: bool = False) -> dict[str, str]:
+        """Of ``method``, ``data``, ``training`` and ``metrics``, such as ``unet@2``.
 
         Args:
             fresh: as the source files are now, instead of when they were read first.
         """
-        of_source = digests.of_source_now if fresh else digests.of_source
-        modules = [self.config[part]["class_path"].rpartition(".")[0] for part in ("model", "data")]
-        return digests.of_value([self.config, of_source("benchmark.fit", *modules)])
+        return identity.of_all(self.config["model"]["class_path"], self.config["data"]["class_path"], fresh=fresh)
 
-    def score_hash(self, data_digest: str) -> str:
-        """Of all that a record depends on: training, the data's contents, the scoring code."""
-        return digests.of_value([self.fit_hash(), data_digest, digests.of_source("benchmark.score")])
+    def key(self, *, fresh: bool = False) -> str:
+        """Of all that training depends on: configuration and seed, and the identities of method, data and training."""
+        named = self.identities(fresh=fresh)
+        return of_value([self.config, named["method"], named["data"], named["training"]])
+
+    def score_key(self, data_digest: str) -> str:
+        """Of all that a record depends on: training, the data's contents, the metrics."""
+        return of_value([self.key(), data_digest, self.identities()["metrics"]])
 
 
 def load(name: str) -> list[Cell]:

@@ -13,11 +13,14 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import datamodules
 import methods
-from benchmark import catalogue, checkpoints, digests, latent, records
+from benchmark import catalogue, checkpoints, latent, records, samples
 from benchmark.errors import UserError
 from benchmark.fit import resolved
 from benchmark.lightning_cli import UnblendCLI
-from benchmark.score import protocol_name, score_images
+from benchmark.metrics import METRICS
+from benchmark.plan import identity
+from benchmark.plan.contents import of_file, of_value, write_data_digest
+from benchmark.score import score_images
 
 
 class EvaluateCLI(UnblendCLI):
@@ -104,15 +107,14 @@ def evaluate(arguments: list[str]) -> None:
         accelerator=config["trainer"]["accelerator"],
         devices=1 if config["trainer"]["devices"] == "auto" else config["trainer"]["devices"],
         precision=config["trainer"]["precision"] or "32-true",
-        record=path,
+        shown=samples.folder(path),
     )
     if scored is None:
         return
-    rows, costs, origin = scored
-    weights = digests.of_file(checkpoint) if checkpoint else None
-    data_digest = digests.write_data_digest(folder / "data.json", data.files())
-    module = type(method).__module__
-    fit_hash = digests.of_value([complete, weights, digests.of_source("benchmark.fit", module)])
+    weights = of_file(checkpoint) if checkpoint else None
+    data_digest = write_data_digest(folder / "data.json", data.files())
+    identities = identity.of_all(complete["model"]["class_path"], complete["data"]["class_path"])
+    key = of_value([complete, weights, identities["method"], identities["data"], identities["training"]])
     record = records.Record(
         suite="evaluate",
         dataset=names[0],
@@ -120,21 +122,24 @@ def evaluate(arguments: list[str]) -> None:
         seed=int(config["seed_everything"]),
         title=method.card.title,
         variant="",
-        protocol=protocol_name(data),
-        fit_hash=fit_hash,
-        score_hash=digests.of_value([fit_hash, data_digest, digests.of_source("benchmark.score")]),
+        window=scored.window,
+        identities=identities,
+        key=key,
+        score_key=of_value([key, data_digest, identities["metrics"]]),
         data_digest=data_digest,
         checkpoint_sha256=weights,
         spec=dict(data.spec),
         config=complete,
         training=_training(checkpoint),
-        cost=costs,
-        provenance=origin,
+        cost=scored.cost,
+        provenance=scored.provenance,
         latent=latent.report(method, data, folder / "latent.png"),
-        rows=rows,
+        ids=scored.ids,
+        scores=scored.scores,
     )
     records.write(path, record)
-    for metric in records.METRICS:
+    print(f"{record.protocol}, mean over {', '.join(record.targets)}:")
+    for metric in METRICS:
         print(f"{metric} {record.mean(metric):.4f}")
     print(f"record: {path}")
 

@@ -14,6 +14,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 from benchmark import records
+from benchmark.metrics.scales import METRICS
 from benchmark.loggers import Tolerant
 from datamodules.types import LayerBatch
 
@@ -33,10 +34,10 @@ def logger(directory: Path, job: dict[str, Any]) -> Tolerant:
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             group=job["suite"],
             name=f"{job['dataset']}/{job['method']}/seed{job['seed']}",
-            id=f"{job['dataset']}-{job['method']}-{job['seed']}-{job['fit_hash'][:12]}",
+            id=f"{job['dataset']}-{job['method']}-{job['seed']}-{job['key'][:12]}",
             save_dir=str(directory),
             offline=mode == "offline",
-            config={**job["config"], "fit_hash": job["fit_hash"], "execution": job["execution"]},
+            config={**job["config"], "key": job["key"], "execution": job["execution"]},
             resume="allow",
             settings=wandb.Settings(init_timeout=60, console="off", disable_git=True),
         )
@@ -57,7 +58,7 @@ def scores(directory: Path, job: dict[str, Any]) -> None:
     """Add what a finished cell scored."""
     record = records.read(Path(job["record"]))
     run = logger(directory, job)
-    run.log_metrics({f"test/{metric}": record.mean(metric) for metric in records.METRICS})
+    run.log_metrics({f"test/{metric}": record.mean(metric) for metric in METRICS})
     run.attempt(lambda inner: inner.experiment.finish())
 
 

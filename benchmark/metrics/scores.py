@@ -29,6 +29,16 @@ class Scores(NamedTuple):
     assignment: NDArray[np.int8]
     values: dict[str, dict[str, NDArray[np.float32]]]
 
+    @property
+    def images(self) -> int:
+        """Their number."""
+        return len(self.assignment)
+
+    @property
+    def layers(self) -> int:
+        """Number of scored layers."""
+        return int(self.assignment.shape[1])
+
     def of(self, metric: str, protocol: str | None = None, layers: Sequence[int] | None = None) -> NDArray[np.float32]:
         """(N, L') scores of a metric.
 

@@ -13,10 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmark import bench, claims, digests, records
+import numpy as np
+
+from benchmark import bench, claims, records
 from benchmark.errors import UserError
 from benchmark.executors import Executor, LocalExecutor
 from benchmark.files import read_json, write_json
+from benchmark.metrics.scores import Scores
+from benchmark.plan.contents import write_data_digest
 from benchmark.slurm import Slurm, SlurmExecutor
 
 SECONDS = float(os.environ.get("LIGHT_SECONDS", "0.01"))
@@ -46,7 +50,7 @@ def light(half: str, directory: Path, job: dict[str, Any]) -> None:
         time.sleep(SECONDS / 20)
         write_json(state, {"done": step + 1})
     if half == "fit":
-        digests.write_data_digest(directory / "data.json", [Path(__file__)])
+        write_data_digest(directory / "data.json", [Path(__file__)])
         training = {
             "images_seen": 10,
             "optimizer_steps": 1,
@@ -56,20 +60,27 @@ def light(half: str, directory: Path, job: dict[str, Any]) -> None:
             "curve": [],
         }
         write_json(directory / "fit.json", {
-            "fit_hash": job["fit_hash"], "status": "finished", "checkpoint": None, "skipped": None,
+            "key": job["key"], "status": "finished", "checkpoint": None, "skipped": None,
             "training": training, "config": job["config"],
         })  # fmt: skip
         return
-    row = {"assignment": [0, 1], "psnr": [10 + seed] * 2, "ssim": [0.5] * 2, "lmse": [0.1] * 2, "mse": [0.01] * 2}
+    values = {
+        "psnr": np.full((20, 2), 10 + seed, np.float32), "ssim": np.full((20, 2), 0.5, np.float32),
+        "lmse": np.full((20, 2), 0.1, np.float32), "mse": np.full((20, 2), 0.01, np.float32),
+    }  # fmt: skip
     made = records.Record(
         suite=job["suite"], dataset=job["dataset"], method=job["method"], seed=job["seed"], title=job["method"],
-        variant="", protocol="rgb", fit_hash=job["fit_hash"], score_hash=job["score_hash"],
+        variant=job["variant"], window="", identities=job["identities"], key=job["key"], score_key=job["score_key"],
         data_digest=read_json(directory / "data.json")["digest"], checkpoint_sha256=None,
-        spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": True, "mixing": "sum", "citation": "none"},
+        spec={
+            "layers": ["a", "b"], "scored": ["a", "b"], "target": ["a", "b"], "derived": [], "ordered": True,
+            "mixing": "sum", "citation": "none",
+        },
         config=job["config"], training=read_json(directory / "fit.json")["training"],
         cost={"parameters": 1, "flops": None, "latency_s": 0.1, "latency_threads": 1, "peak_memory_mib": 1.0},
         provenance={"commit": None, "processor": "any", "device": "cpu", "processes": 1},
-        rows=[{"id": str(i), **row} for i in range(20)],
+        ids=tuple(str(i) for i in range(20)),
+        scores=Scores(("rgb@1",), np.tile(np.arange(2, dtype=np.int8), (20, 1)), {"rgb@1": values}),
         latent={},
     )  # fmt: skip
     records.write(Path(job["record"]), made)

@@ -35,22 +35,18 @@ def suite(path: Path, methods: list[Any], **budget: int) -> Path:
 UNET = {"name": "UNet", "init_args": {"width": 8, "lr": 0.005, "norm": "group"}}
 
 
-def rows(path: Path) -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in records.read(path).rows}
-
-
 def sample_ids(record: Path) -> list[str]:
     notes = [read_json(path) for path in sorted(samples.folder(record).glob("*.json"))]
     assert all((samples.folder(record) / name).is_file() for note in notes for name in note["files"].values())
     return [note["id"] for note in notes]
 
 
-def assert_same_rows(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]], tolerance: float = 1e-4) -> None:
-    assert one.keys() == other.keys()
-    for name, row in one.items():
-        assert row["assignment"] == other[name]["assignment"]
+def assert_same_scores(one: records.Record, other: records.Record) -> None:
+    assert one.ids == other.ids
+    assert (one.scores.assignment == other.scores.assignment).all()
+    for protocol in one.scores.protocols:
         for metric in records.METRICS:
-            assert row[metric] == pytest.approx(other[name][metric], abs=1e-4)
+            assert one.values(metric, protocol) == pytest.approx(other.values(metric, protocol), abs=1e-4)
 
 
 # Losses of each step over the whole batch, whatever the number of processes that share it.
@@ -116,24 +112,24 @@ def test_two_processes_train_and_score_as_one(
         found[name] = records.read(record)
         assert found[name].provenance["processes"] == int(devices)
         assert found[name].training["images_seen"] == value["budget"]["images"]
-        if name == "one":  # scored again, by two, from the same checkpoint: how many score is in no hash
+        if name == "one":  # scored again, by two, from the same checkpoint: how many score is in no key
             shown = sample_ids(record)
-            assert shown == sorted(row["id"] for row in found[name].rows)[:3]
-            record.unlink()
+            assert shown == list(found[name].ids[:3])
+            shutil.rmtree(next((tmp_path / "runs/store").glob("*/scores")))
             done = unblend(*common, "--devices", "2", "--jobs", "1", PYTHONPATH=python_path, LOSSES=str(log))
             assert done.returncode == 0, done.stdout + done.stderr
             scored = records.read(record)
             assert scored.provenance["processes"] == 2
             assert scored.checkpoint_sha256 == found[name].checkpoint_sha256
-            assert (scored.fit_hash, scored.score_hash) == (found[name].fit_hash, found[name].score_hash)
-            assert_same_rows({row["id"]: row for row in found[name].rows}, rows(record))
+            assert (scored.key, scored.score_key) == (found[name].key, found[name].score_key)
+            assert_same_scores(found[name], scored)
             assert sample_ids(record) == shown, "the same pictures, whoever scored them"
             assert "1 cells, 1 reused, 0 to run" in unblend(*common, PYTHONPATH=python_path).stdout
             shutil.rmtree(tmp_path / "runs")
     assert len(losses["one"]) == len(losses["two"]) == steps
     assert losses["two"] == pytest.approx(losses["one"], rel=tolerance)
     assert len(set(losses["one"])) == steps
-    assert found["two"].fit_hash == found["one"].fit_hash
+    assert found["two"].key == found["one"].key
     assert found["two"].mean("psnr") == pytest.approx(found["one"].mean("psnr"), abs=0.02)
 
 
@@ -154,9 +150,9 @@ def test_two_processes_optimise_each_image_as_one_does(unblend: Any, tmp_path: P
         runs = tmp_path / devices
         done = unblend("bench", str(path), "--runs", str(runs), "--accelerator", "cpu", "--devices", devices)
         assert done.returncode == 0, done.stdout + done.stderr
-        found[devices] = rows(runs / "single/records/superimposed/double_dip/seed0.json")
-    assert len(found["1"]) == 3
-    assert_same_rows(found["1"], found["2"])
+        found[devices] = records.read(runs / "single/records/superimposed/double_dip/seed0.json")
+    assert len(found["1"].ids) == 3
+    assert_same_scores(found["1"], found["2"])
 
 
 RAIN = {"name": "Rain", "init_args": {"size": 32, "source": "dead_leaves", "evaluation_images": 2}}
@@ -185,9 +181,11 @@ def test_generators_and_discriminators_train_in_two_processes_and_in_half_precis
     for name, precision, devices in (("one", "32-true", "1"), ("two", "32-true", "2"), ("half", "bf16-mixed", "1")):
         path = tmp_path / f"{name}.yaml"
         path.write_text(yaml.safe_dump({**value, "precision": precision}))
-        done = unblend("bench", str(path), "--runs", str(tmp_path), "--accelerator", "cpu", "--devices", devices)
+        # Each in a store of its own: how many processes train is in no key, so that they would share the cell.
+        runs = tmp_path / f"runs-{name}"
+        done = unblend("bench", str(path), "--runs", str(runs), "--accelerator", "cpu", "--devices", devices)
         assert done.returncode == 0, done.stdout + done.stderr
-        (found,) = (tmp_path / name / "records").rglob("seed0.json")
+        (found,) = (runs / name / "records").rglob("seed0.json")
         record = records.read(found)
         assert record.training["images_seen"] == 24
         assert record.training["optimizer_steps"] == 6
@@ -195,7 +193,7 @@ def test_generators_and_discriminators_train_in_two_processes_and_in_half_precis
         assert [seen for seen, _ in record.training["curve"]] == [24]
         assert record.training["curve"][0][1] == pytest.approx(record.training["select_psnr"], abs=1e-3)
         scores[name] = record.mean("psnr")
-        (checkpoint,) = (tmp_path / name / "cells").rglob("best.ckpt")
+        (checkpoint,) = runs.glob("store/*/best.ckpt")
         weights[name] = torch.load(checkpoint, weights_only=True)["state_dict"]
     assert scores["two"] == pytest.approx(scores["one"], abs=0.02)
     assert scores["half"] == pytest.approx(scores["one"], abs=0.3)
@@ -220,7 +218,7 @@ def cell(directory: Path, images: int) -> Path:
         "trainer": {"precision": "32-true"},
     }
     execution = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None, "threads": 1}
-    write_json(directory / "cell.json", {"config": config, "execution": execution, "fit_hash": "same"})
+    write_json(directory / "cell.json", {"config": config, "execution": execution, "key": "same"})
     return directory
 
 
@@ -346,8 +344,10 @@ def test_a_failed_rescoring_is_told_though_an_old_record_stands(unblend: Any, tm
     arguments = ("bench", str(path), "--runs", str(tmp_path / "runs"))
     python_path = os.pathsep.join([str(ROOT), str(tmp_path)])
     assert unblend(*arguments, PYTHONPATH=python_path).returncode == 0
-    record = tmp_path / "runs/fragile/records/digits/fragile/seed0.json"
-    record.write_text(record.read_text().replace(read_json(record)["score_hash"], "0" * 64))
+    assert (tmp_path / "runs/fragile/records/digits/fragile/seed0.json").is_file()
+    for stored in list((tmp_path / "runs").glob("store/*/scores/*.*")):
+        stored.rename(stored.with_stem("of-other-metrics"))
+    assert "scored again, not trained" in unblend("status", *arguments[1:], PYTHONPATH=python_path, COLUMNS="200").stdout
     done = unblend(*arguments, PYTHONPATH=python_path, BREAK="1")
     assert done.returncode == 1
     assert "score: ValueError: broken on purpose" in done.stdout

@@ -49,14 +49,14 @@ def finish(runner: subprocess.Popen[str], timeout: float = 200) -> str:
 
 def journals(runs: Path) -> dict[str, list[str]]:
     found = {}
-    for path in (runs / "light/cells").rglob("journal"):
+    for path in (runs / "store").rglob("journal"):
         found[str(path.parent)] = [line.split()[0] for line in path.read_text().splitlines()]
     return found
 
 
 def working(runs: Path) -> list[int]:
     """Processes that work on a cell now."""
-    written = (Process.read(read_json(path)) for path in (runs / "light/cells").rglob("process-*.json"))
+    written = (Process.read(read_json(path)) for path in (runs / "store").rglob("process-*.json"))
     return [process.pid for process in written if process is not None and process.alive()]
 
 
@@ -95,7 +95,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
         assert "overlap" not in words, (cell, words)
     assert sum(words.count("begin-fit") for words in told.values()) > 20, "nothing was ever interrupted"
     assert len(records.find(runs / "light/records")) == 20
-    left = [Process.read(read_json(path)) for path in (runs / "light/cells").rglob("process-*.json")]
+    left = [Process.read(read_json(path)) for path in (runs / "store").rglob("process-*.json")]
     assert not any(process.alive() for process in left if process is not None)
     assert finish(start(path, whole, seconds=0.01))
     for name in ("README.md", "results.csv"):
@@ -123,15 +123,88 @@ def test_a_record_cut_short_is_made_again_and_no_other(tmp_path: Path) -> None:
     path, runs = suite(tmp_path, 2), tmp_path / "runs"
     finish(start(path, runs))
     found = sorted((runs / "light/records").rglob("*.json"))
-    before = {file: (file.read_text(), file.stat().st_mtime_ns) for file in found}
-    found[1].write_text(before[found[1]][0][:300])
+    before = {file: file.read_bytes() for file in found}
+    stored = sorted(runs.glob("store/*/scores/*.json"))
+    times = {file: file.stat().st_mtime_ns for file in stored}
+    spoilt = stored[1]
+    spoilt.write_text(spoilt.read_text()[:300])
+    found[0].write_bytes(before[found[0]][:300])
+    other = next(file.parents[1] for file in stored if file != spoilt)
     for name in ("fit.json", "cell.json"):
-        spoilt = runs / "light/cells/digits/half_mixture/seed0" / name
-        spoilt.write_text(spoilt.read_text()[:40])
+        (other / name).write_text((other / name).read_text()[:40])
     said = finish(start(path, runs))
-    assert "4 cells, 2 reused, 2 to run" in said
-    assert {file: file.read_text() for file in found} == {file: text for file, (text, _) in before.items()}
-    assert [file.stat().st_mtime_ns == before[file][1] for file in found].count(True) == 2
+    assert "4 cells, 2 reused, 2 to run" in said, "a copy in the suite's view is mended from the store"
+    assert {file: file.read_bytes() for file in found} == before
+    assert [file.stat().st_mtime_ns == times[file] for file in stored].count(True) == 2
+
+
+def test_arrays_cut_short_are_made_again(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), tmp_path / "runs"
+    finish(start(path, runs))
+    spoilt = min(runs.glob("store/*/scores/*.safetensors"))
+    whole = spoilt.read_bytes()
+    spoilt.write_bytes(whole[: len(whole) // 2])
+    said = finish(start(path, runs))
+    assert "2 cells, 1 reused, 1 to run" in said
+    assert spoilt.read_bytes() == whole
+
+
+def test_suites_that_share_cells_train_each_once_whoever_dies(tmp_path: Path) -> None:
+    """Two runners on each of two suites with the same cells, killed twenty times."""
+    first, runs = suite(tmp_path, 6), tmp_path / "runs"
+    second = tmp_path / "other.yaml"
+    second.write_text(first.read_text())
+    choose = random.Random(1)
+    runners = [start(path, runs, seconds=6) for path in (first, second)]
+    kills, deadline = 0, time.monotonic() + 240
+    while kills < 20 and time.monotonic() < deadline:
+        if not working(runs):
+            time.sleep(0.02)
+            continue
+        time.sleep(choose.uniform(0, 0.6))
+        cells = working(runs)
+        if cells and choose.random() < 0.6:
+            os.kill(choose.choice(cells), signal.SIGKILL)
+        else:
+            place = choose.randrange(2)
+            runners[place].kill()
+            runners[place].communicate()
+            runners[place] = start((first, second)[place], runs, seconds=6)
+        kills += 1
+    assert kills == 20
+    said = [finish(runner) for runner in runners]
+    again = [finish(start(path, runs, 2, "retry")) for path in (first, second)]
+    last = [start(path, runs) for path in (first, second)]
+    final = [finish(runner) for runner in last]
+    assert [runner.returncode for runner in last] == [0, 0], (said, again, final)
+    assert all("12 cells, 12 reused, 0 to run" in text for text in final)
+    told = journals(runs)
+    assert len(told) == 12, "two suites, one store"
+    for cell, words in told.items():
+        assert words.count("finished") == 1, (cell, words)
+        assert "overlap" not in words, (cell, words)
+    views = [sorted(records.find(runs / name / "records"), key=lambda one: one.key) for name in ("light", "other")]
+    assert [one.score_key for one in views[0]] == [one.score_key for one in views[1]]
+    assert {one.suite for one in views[1]} == {"other"}
+    command = [sys.executable, "-m", "benchmark", "status", str(second), "--runs", str(runs)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "250"}
+    status = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    ran_by = [read_json(path)["suite"] for path in runs.glob("store/*/cell.json")]
+    assert status.count("from suite light") == ran_by.count("light")
+    assert ran_by.count("light") > 0
+
+
+def test_a_suite_of_another_ones_cells_runs_nothing(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 2), tmp_path / "runs"
+    finish(start(path, runs))
+    second = tmp_path / "second.yaml"
+    second.write_text(
+        yaml.safe_dump({"seeds": [1], "datasets": ["Digits"], "methods": [{"name": "Identity", "variant": "again"}]})
+    )
+    said = finish(start(second, runs))
+    assert "1 cells, 1 reused, 0 to run" in said
+    (record,) = records.find(runs / "second/records")
+    assert (record.suite, record.method, record.variant) == ("second", "identity-again", "again")
 
 
 @pytest.fixture
@@ -158,9 +231,9 @@ def test_a_full_disk_is_told_and_what_is_finished_is_kept(small_disk: Path, tmp_
     errors = [line for line in said.splitlines() if line.startswith("unblend: error")]
     assert len(errors) == 1, said
     assert "no space left on its disk" in errors[0]
-    finished = {file: file.read_bytes() for file in (runs / "light/records").rglob("*.json")}
+    finished = {file: file.read_bytes() for file in runs.glob("store/*/scores/*.json")}
     assert 0 < len(finished) < 8
-    assert len(records.find(runs / "light/records")) == len(finished)
+    assert all(records.read(file) for file in finished)
     assert not list(runs.rglob("failure.json")), "a full disk is no cell's fault"
     ballast.unlink()
     runner = start(path, runs, 1)
@@ -223,7 +296,7 @@ def test_a_cell_killed_again_and_again_fails_and_retry_runs_it(tmp_path: Path) -
         time.sleep(0.02)
     runner.send_signal(signal.SIGTERM)
     said = finish(runner)
-    failures = list((runs / "light/cells").rglob("failure.json"))
+    failures = list((runs / "store").rglob("failure.json"))
     assert len(failures) == 1, said
     assert len(killed) == 3
     failure = json.loads(failures[0].read_text())
@@ -244,7 +317,7 @@ def test_a_cell_has_a_time_limit_and_retry_gives_it_another(tmp_path: Path) -> N
     runner = start(path, runs, 2, seconds=600, LIGHT_LIMIT="0.02")
     said = finish(runner)
     assert runner.returncode == 1, said
-    for file in (runs / "light/cells").rglob("failure.json"):
+    for file in (runs / "store").rglob("failure.json"):
         failure = json.loads(file.read_text())
         assert failure["kind"] == "time_limit"
         assert "its time limit of 0.02 min is over: give more with --time_limit" in failure["error"]
@@ -261,7 +334,7 @@ def test_too_little_memory_is_told_with_the_batch_that_failed(tmp_path: Path) ->
     said = finish(runner)
     assert runner.returncode == 1
     assert "out of memory with a batch of 32 images, 16 of them at once: more --accumulate or --devices" in said
-    failures = [json.loads(file.read_text()) for file in (runs / "light/cells").rglob("failure.json")]
+    failures = [json.loads(file.read_text()) for file in (runs / "store").rglob("failure.json")]
     assert [(one["kind"], one["batch_size"], one["images_at_once"]) for one in failures] == [
         ("out_of_memory", 32, 16)
     ] * 2
