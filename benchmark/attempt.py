@@ -8,13 +8,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from benchmark import cell, claims
 from benchmark.errors import disk_error
-from benchmark.files import read_json, write_json
+from benchmark.jobs import Execution, Failure, Job, Kind
 from benchmark.places import Place
 from benchmark.processes import kernel_killed
 
@@ -62,7 +62,7 @@ class Attempt:
     """
 
     place: Place
-    execution: dict[str, Any]
+    execution: Execution
     launch: Launch
     keeper: claims.Keeper
     stopping: threading.Event
@@ -105,20 +105,12 @@ class Attempt:
             return Ended.DONE  # by another runner, meanwhile
         place.forget_progress()
         place.forget_failure()
-        job = {
-            "suite": place.cell.suite,
-            "dataset": place.cell.dataset,
-            "method": place.cell.method,
-            "seed": place.cell.seed,
-            "variant": place.cell.variant,
-            "config": place.cell.config,
-            "key": place.key,
-            "score_key": None,
-            "identities": place.cell.identities(),
-            "record": None,
-            "execution": self.execution,
-        }
-        write_json(place.directory / "cell.json", job)
+        own = place.cell
+        job = Job(
+            own.config, self.execution, place.key, identities=own.identities(),
+            suite=own.suite, dataset=own.dataset, method=own.method, seed=own.seed, variant=own.variant,
+        )  # fmt: skip
+        job.write(place.directory)
         if not (place.directory / "last.ckpt").is_file():
             (place.directory / "log.txt").unlink(missing_ok=True)
         for half in ("fit", "score"):
@@ -126,14 +118,14 @@ class Attempt:
                 continue
             if half == "score":
                 outcome = place.fitted()
-                if outcome is None or outcome["status"] == "skipped":
+                if outcome is None or outcome.skipped is not None:
                     break
-                job["score_key"] = key = place.score_key()
+                key = place.score_key()
                 if key is None:
-                    self._fail("score", job, "error", "its data changed after training: run the suite again")
+                    self._fail("score", job, "its data changed after training: run the suite again")
                     return Ended.DONE
-                job["record"] = str(place.stored(key).absolute())
-                write_json(place.directory / "cell.json", job)
+                job = replace(job, score_key=key, record=str(place.stored(key).absolute()))
+                job.write(place.directory)
             ended = self._half(half, job)
             if ended is not None:
                 return ended
@@ -141,10 +133,10 @@ class Attempt:
             # Each half imported the method anew: what they found is nobody's result.
             for result in (place.directory / "fit.json", *(place.directory / "scores").glob("*")):
                 result.unlink(missing_ok=True)
-            self._fail("score", job, "error", "its source files changed while it ran: run the suite again")
+            self._fail("score", job, "its source files changed while it ran: run the suite again")
         return Ended.DONE
 
-    def _half(self, half: str, job: dict[str, Any]) -> Ended | None:
+    def _half(self, half: str, job: Job) -> Ended | None:
         """Run a half, again where it was killed; None where it succeeded."""
         claim, directory = self._claim, self.place.directory
         assert claim is not None
@@ -161,25 +153,24 @@ class Attempt:
                 return Ended.DONE
             if self.stopping.is_set():
                 return Ended.STOPPED
-            limit = self.execution.get("time_limit")
+            limit = self.execution.time_limit
             if limit is not None and claim.spent > 60 * limit:
-                self._fail(
-                    half, job, "time_limit", f"its time limit of {limit:g} min is over: give more with --time_limit"
-                )
+                over = f"its time limit of {limit:g} min is over: give more with --time_limit"
+                self._fail(half, job, over, kind="time_limit")
                 return Ended.DONE
             if status == -signal.SIGKILL and kernel_killed() > memory_kills:
-                self._fail(half, job, **cell.out_of_memory(half, job, "killed by the kernel"))
+                cell.out_of_memory(half, job, "killed by the kernel").write(directory)
                 return Ended.DONE
             if status == cell.FAILED:  # it could not say why
                 break
         what = f"signal {-status}" if status < 0 else f"exit status {status}"
-        self._fail(half, job, "killed", f"its process ended without a word ({what}); out of memory, or killed")
+        self._fail(half, job, f"its process ended without a word ({what}); out of memory, or killed", kind="killed")
         return Ended.DONE
 
     def _follow(self, half: Half) -> int:
         """Wait for a half; ask it to end when the time has come, and insist."""
         assert self._claim is not None
-        limit = self.execution.get("time_limit")
+        limit = self.execution.time_limit
         asked: float | None = None
         while (status := half.wait(0.5)) is None:
             over = limit is not None and self._claim.spent > 60 * limit
@@ -190,12 +181,8 @@ class Attempt:
                 asked = time.monotonic()
         return status
 
-    def _fail(self, half: str, job: dict[str, Any], kind: str, error: str, **more: Any) -> None:
-        told = {
-            "half": half, "key": job["key"], "score_key": job["score_key"], "kind": kind,
-            "mendable": False, "error": error, "traceback": "", "config": job["config"],
-        }  # fmt: skip
-        write_json(self.place.directory / "failure.json", {**told, **more})
+    def _fail(self, half: str, job: Job, error: str, kind: Kind = "error") -> None:
+        Failure(half, job.key, job.score_key, error, job.config, kind).write(self.place.directory)
 
 
 def _reason(directory: Path) -> int:
@@ -212,7 +199,7 @@ def _reason(directory: Path) -> int:
 
 def show_log(place: Place, lines: int) -> list[str]:
     """The end of a failed cell's log; nothing where its one line says all that a person needs."""
-    told, log = read_json(place.directory / "failure.json"), place.directory / "log.txt"
-    if not log.is_file() or (told and told["mendable"]):
+    told, log = Failure.read(place.directory), place.directory / "log.txt"
+    if not log.is_file() or (told and told.mendable):
         return []
     return log.read_text(errors="replace").splitlines()[-lines:]

@@ -18,6 +18,7 @@ from benchmark.attempt import GRACE, Ended, show_log
 from benchmark.claims import Watch
 from benchmark.errors import UserError, disk_error
 from benchmark.executors import Executor
+from benchmark.jobs import Execution
 from benchmark.places import Place, State, places
 
 LOG_LINES = 12
@@ -28,7 +29,7 @@ SHOWN = 40
 """Cells in the table on the terminal, at most."""
 
 
-def bench(suite: str, runs: Path, executor: Executor, execution: dict[str, Any], *, failed_only: bool = False) -> bool:
+def bench(suite: str, runs: Path, executor: Executor, execution: Execution, *, failed_only: bool = False) -> bool:
     """Run every cell of a suite that has no valid record, then write the leaderboard.
 
     Of cells that failed before, those are run again whose user could mend the reason; ``retry`` runs all.
@@ -37,7 +38,7 @@ def bench(suite: str, runs: Path, executor: Executor, execution: dict[str, Any],
         suite: name or path.
         runs: folder of all runs.
         executor: where cells run.
-        execution: ``accelerator``, ``num_workers``, ``root``, …: what no result depends on.
+        execution: how cells are run: what no result depends on.
         failed_only: run again what failed, whatever the reason, and nothing else.
 
     Returns:
@@ -54,7 +55,7 @@ def bench(suite: str, runs: Path, executor: Executor, execution: dict[str, Any],
 
 
 def _bench(
-    suite: str, runs: Path, executor: Executor, execution: dict[str, Any], failed_only: bool, console: Console
+    suite: str, runs: Path, executor: Executor, execution: Execution, failed_only: bool, console: Console
 ) -> bool:
     cells = places(suite, runs)
     sweep = Sweep(cells, executor, execution, console)
@@ -107,7 +108,7 @@ class Sweep:
         states: where each cell stands, as far as this runner knows.
     """
 
-    def __init__(self, cells: list[Place], executor: Executor, execution: dict[str, Any], console: Console) -> None:
+    def __init__(self, cells: list[Place], executor: Executor, execution: Execution, console: Console) -> None:
         self.executor, self.execution, self.console = executor, execution, console
         self.states = {place: place.state() for place in cells}
         self._elsewhere: dict[Place, Watch] = {}

@@ -13,15 +13,15 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentError
 
 from benchmark import claims
 from benchmark.errors import UserError, disk_error, one_line
-from benchmark.files import read_json, write_json
+from benchmark.jobs import Failure, Job
 from benchmark.processes import Process, end_with_parent, host
 
 FAILED, UNWRITABLE, INTERRUPTED, REPLACED = 1, 74, 75, 76
@@ -39,20 +39,20 @@ It is not in ``cell.json``: a process that starts late would read there what ano
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
-Work = Callable[[str, Path, dict[str, Any]], None]
-"""What a half does in a folder, given what ``cell.json`` says."""
+Work = Callable[[str, Path, Job], None]
+"""What a half does in a folder, given its job."""
 
 
-def work(half: str, directory: Path, job: dict[str, Any]) -> None:
+def work(half: str, directory: Path, job: Job) -> None:
     """Train or score."""
     # Imported here, so that a broken file is a failure of this cell with a traceback in its log.
     import torch
 
-    torch.set_num_threads(job["execution"]["threads"])
+    torch.set_num_threads(job.execution.threads)
     # Lightning's advice on workers and GPUs would bury what matters in the log.
     warnings.filterwarnings("ignore", module="lightning")
     doing = getattr(importlib.import_module(f"benchmark.{half}"), half)
-    if job["execution"].get("logger") != "wandb":
+    if job.execution.logger != "wandb":
         doing(directory)
         return
     from benchmark import wandb_run
@@ -71,7 +71,9 @@ def run(half: str, directory: Path, work: Work = work) -> None:
     Raises:
         SystemExit: with one of the statuses above, where it did not succeed.
     """
-    job: dict[str, Any] = read_json(directory / "cell.json")
+    job = Job.read(directory)
+    if job is None:
+        raise RuntimeError(f"{directory} has no job.")
     _log_to(directory / "log.txt")
     print(f"--- {half}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, {host().partition('/')[0]}, process {os.getpid()}")
     if not claims.join(directory, os.environ.get(CLAIM), f"{half}-{rank()}-{os.getpid()}"):
@@ -87,44 +89,36 @@ def run(half: str, directory: Path, work: Work = work) -> None:
         # Another process of the cell speaks for all; one that lost its claim speaks for nobody.
         if rank() == 0 and claims.held(directory, os.environ.get(CLAIM)):
             try:
-                write_json(directory / "failure.json", failure(half, job, error))
+                failure(half, job, error).write(directory)
             except OSError:
                 raise SystemExit(UNWRITABLE) from None
         raise SystemExit(FAILED) from None
 
 
-def failure(half: str, job: dict[str, Any], error: BaseException) -> dict[str, Any]:
-    """What ``failure.json`` says of an error: among others its kind and one line for people."""
+def failure(half: str, job: Job, error: BaseException) -> Failure:
+    """What is told of an error: among others its kind and one line for people."""
     text = one_line(error)
-    mendable = isinstance(error, UserError | ArgumentError)
-    told = {
-        "half": half,
-        "key": job["key"],
-        "score_key": job.get("score_key"),
-        "kind": "error",
-        "mendable": mendable,
-        "error": text if mendable else f"{type(error).__name__}: {text}",
-        "traceback": traceback.format_exc(),
-        "config": job["config"],
-    }
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY):
-        told |= out_of_memory(half, job, text)
-    return told
+        return replace(out_of_memory(half, job, text), traceback=traceback.format_exc())
+    mendable = isinstance(error, UserError | ArgumentError)
+    told = text if mendable else f"{type(error).__name__}: {text}"
+    return Failure(
+        half, job.key, job.score_key, told, job.config, mendable=mendable, traceback=traceback.format_exc()
+    )  # fmt: skip
 
 
-def out_of_memory(half: str, job: dict[str, Any], text: str) -> dict[str, Any]:
-    """The parts of ``failure.json`` that tell of too little memory: the batch size that failed, and what helps."""
-    parts = job["execution"]["devices"] * job["execution"].get("nodes", 1) * job["execution"].get("accumulate", 1)
-    batch = job["config"].get("data", {}).get("init_args", {}).get("batch_size", 32)
+def out_of_memory(half: str, job: Job, text: str) -> Failure:
+    """What is told of too little memory: the batch size that failed, and what helps."""
+    how = job.execution
+    parts = how.devices * how.nodes * how.accumulate
+    batch = job.config.get("data", {}).get("init_args", {}).get("batch_size", 32)
     at_once = batch // parts if half == "fit" else None
     batches = f"with a batch of {batch} images, {at_once} of them at once" if half == "fit" else "with test images"
     helps = "more --accumulate or --devices, or a smaller batch_size" if half == "fit" else "a larger device"
-    return {
-        "kind": "out_of_memory",
-        "batch_size": batch,
-        "images_at_once": at_once,
-        "error": f"out of memory {batches}: {helps}. ({text[:200]})",
-    }
+    return Failure(
+        half, job.key, job.score_key, f"out of memory {batches}: {helps}. ({text[:200]})", job.config,
+        kind="out_of_memory", batch_size=batch, images_at_once=at_once,
+    )  # fmt: skip
 
 
 def rank() -> int:

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from benchmark import catalogue
 from benchmark.errors import UserError, one_line, told, unknown
+from benchmark.jobs import Execution
 from benchmark.slurm import Slurm
 from datamodules.errors import DataNotice
 
@@ -102,27 +103,37 @@ def retry(
     _run(**locals(), failed_only=True)
 
 
-def _run(suite: str, jobs: int | None, runs: str, failed_only: bool, **options: Any) -> None:
+def _run(
+    suite: str,
+    jobs: int | None,
+    runs: str,
+    failed_only: bool,
+    per_device: int,
+    threads: int | None,
+    slurm: Slurm | None,
+    **how: Any,
+) -> None:
     from benchmark.bench import bench
     from benchmark.executors import Executor, LocalExecutor
     from benchmark.slurm import SlurmExecutor
 
-    spread = {name: options.pop(name) for name in ("devices", "per_device", "threads")}
-    for name, value in {"jobs": jobs, **spread, "accumulate": options["accumulate"]}.items():
+    how["root"] = str(Path(how["root"]).absolute()) if how["root"] else None
+    execution = Execution(**how)
+    at_least_one = {"jobs": jobs, "per_device": per_device, "threads": threads}
+    at_least_one |= {"devices": execution.devices, "accumulate": execution.accumulate}
+    for name, value in at_least_one.items():
         if value is not None and value < 1:
             raise UserError(f"{name} {value}: it must be at least 1.")
-    if options["time_limit"] is not None and not options["time_limit"] > 0:
-        raise UserError(f"time_limit {options['time_limit']}: it must be more than 0 minutes.")
-    if options["logger"] == "wandb" and importlib.util.find_spec("wandb") is None:
+    if execution.time_limit is not None and not execution.time_limit > 0:
+        raise UserError(f"time_limit {execution.time_limit}: it must be more than 0 minutes.")
+    if execution.logger == "wandb" and importlib.util.find_spec("wandb") is None:
         raise UserError("logger wandb: wandb is not installed: pip install 'wandb', or --logger csv.")
-    options["root"] = str(Path(options["root"]).absolute()) if options["root"] else None
-    slurm: Slurm | None = options.pop("slurm")
     executor: Executor
     if slurm is not None:
         executor = SlurmExecutor(slurm, Path(runs) / Path(suite).stem)
     else:
-        executor = LocalExecutor(jobs, **spread, accelerator=options["accelerator"])
-    if not bench(suite, Path(runs), executor, options, failed_only=failed_only):
+        executor = LocalExecutor(jobs, execution.devices, per_device, threads, accelerator=execution.accelerator)
+    if not bench(suite, Path(runs), executor, execution, failed_only=failed_only):
         raise SystemExit(1)
 
 

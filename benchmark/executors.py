@@ -10,17 +10,18 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from benchmark import claims, provenance
 from benchmark.attempt import Attempt, Ended, Half
 from benchmark.catalogue import ROOT
 from benchmark.cell import ENDING, Work, run_forked, work
 from benchmark.errors import UserError
+from benchmark.jobs import Execution
 from benchmark.places import Place
 
 
@@ -36,7 +37,7 @@ class Executor(ABC):
     farewell: str = ""
 
     @abstractmethod
-    def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
+    def submit(self, places: list[Place], execution: Execution) -> None:
         """Queue cells.
 
         Args:
@@ -99,7 +100,7 @@ class LocalExecutor(Executor):
         self.width = f"{self.jobs} at a time"
         self.stopping = threading.Event()
         self._free, self._taken = list(slots), list[str]()
-        self._queue: list[tuple[Place, dict[str, Any]]] = []
+        self._queue: list[tuple[Place, Execution]] = []
         self._changed = threading.Condition()
         self._ended: SimpleQueue[tuple[Place, Ended | BaseException]] = SimpleQueue()
         self._watches: dict[Place, claims.Watch] = {}
@@ -122,7 +123,7 @@ class LocalExecutor(Executor):
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
+    def submit(self, places: list[Place], execution: Execution) -> None:
         if places:
             self.prepare()
         with self._changed:
@@ -185,7 +186,7 @@ class LocalExecutor(Executor):
                         self._free.append(device)
                     self._changed.notify_all()
 
-    def _choose(self) -> tuple[Place, dict[str, Any], list[str]] | None:
+    def _choose(self) -> tuple[Place, Execution, list[str]] | None:
         for i, (place, execution) in enumerate(self._queue):
             free = list(dict.fromkeys(self._free))  # a cell's devices are different ones
             needed = place.cell.devices or self.devices
@@ -194,10 +195,10 @@ class LocalExecutor(Executor):
                 for device in free[:needed]:
                     self._free.remove(device)
                     self._taken.append(device)
-                return place, {**execution, "devices": needed, "threads": self.threads}, free[:needed]
+                return place, replace(execution, devices=needed, threads=self.threads), free[:needed]
         return None
 
-    def _attempt(self, place: Place, execution: dict[str, Any], devices: list[str]) -> Ended:
+    def _attempt(self, place: Place, execution: Execution, devices: list[str]) -> Ended:
         watch = self._watches.setdefault(place, claims.Watch(place.directory))
         return Attempt(
             place,

@@ -15,6 +15,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from benchmark.files import read_json, write_json
 from benchmark.interruption import Resumable
+from benchmark.jobs import Execution, Fitted, Job
 from benchmark.lightning_cli import CHECKPOINT, RESUMABLE, UnblendCLI
 from benchmark.plan.contents import write_data_digest
 from datamodules.base import images_seen
@@ -64,15 +65,15 @@ class LearningCurve(Callback):
         self.points = list(state_dict["points"])
 
 
-def arguments(config: dict[str, Any], execution: dict[str, Any], root: Path) -> dict[str, Any]:
+def arguments(config: dict[str, Any], execution: Execution, root: Path) -> dict[str, Any]:
     """A cell's configuration with the parts that only say where and how it is run."""
-    data = {**config["data"]["init_args"], "root": execution["root"], "num_workers": execution["num_workers"]}
+    data = {**config["data"]["init_args"], "root": execution.root, "num_workers": execution.num_workers}
     trainer = {
         **config["trainer"],
-        "accelerator": execution["accelerator"],
-        "devices": execution["devices"],
-        "num_nodes": execution.get("nodes", 1),
-        "accumulate_grad_batches": execution.get("accumulate", 1),
+        "accelerator": execution.accelerator,
+        "devices": execution.devices,
+        "num_nodes": execution.nodes,
+        "accumulate_grad_batches": execution.accumulate,
         "default_root_dir": str(root),
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -92,35 +93,35 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
     Raises:
         UserError: what the user can mend: missing data, a loss that is not finite.
     """
-    job = read_json(directory / "cell.json")
-    cli = UnblendCLI(args=arguments(job["config"], job["execution"], directory), run=False)
+    job = Job.read(directory)
+    if job is None:
+        raise RuntimeError(f"{directory} has no job.")
+    cli = UnblendCLI(args=arguments(job.config, job.execution, directory), run=False)
     model, data, trainer = cli.model, cli.datamodule, cli.trainer
-    outcome: dict[str, Any] = {"key": job["key"], "status": "finished", "checkpoint": None, "skipped": None}
-    outcome["skipped"] = model.card.accepts(data.spec)
+    skipped = model.card.accepts(data.spec)
     resumable = directory / RESUMABLE
     started = directory / "started.json"
-    if outcome["skipped"] is not None:
-        outcome["status"] = "skipped"
-    else:
+    if skipped is None:
         data.open()
         if trainer.is_global_zero:
             write_data_digest(directory / "data.json", data.files())
     training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
     training |= {"select_psnr": None, "curve": []}
-    if model.card.trains and outcome["status"] == "finished":
+    checkpoint = None
+    if model.card.trains and skipped is None:
         previous = read_json(started)
-        resume = resumable.is_file() and previous is not None and previous["key"] == job["key"]
+        resume = resumable.is_file() and previous is not None and previous["key"] == job.key
         trainer.strategy.barrier()
         if resume and trainer.is_global_zero:
             keep_curves(directory / "metrics.csv")
         if not resume and trainer.is_global_zero:
             resumable.unlink(missing_ok=True)
-            write_json(started, {"key": job["key"]})
+            write_json(started, {"key": job.key})
         curve = LearningCurve()
         # Before the checkpoint's callback, which saves what the others hold.
         trainer.callbacks[:0] = [ReportProgress(directory / "progress.json"), curve]  # type: ignore[attr-defined]
         prepare(trainer)
-        shape_for_speed(model, job["execution"])
+        shape_for_speed(model, job.execution)
         trainer.fit(model, datamodule=data, ckpt_path=str(resumable) if resume else None, weights_only=True)
         chosen = trainer.checkpoint_callback
         training = {
@@ -131,11 +132,9 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
             "select_psnr": float(chosen.best_model_score),  # type: ignore[union-attr]
             "curve": curve.points,
         }
-        outcome["checkpoint"] = CHECKPOINT
+        checkpoint = CHECKPOINT
     if trainer.is_global_zero:
-        outcome["training"] = training
-        outcome["config"] = resolved(cli)
-        write_json(directory / "fit.json", outcome)
+        Fitted(job.key, skipped, checkpoint, training, resolved(cli)).write(directory)
         resumable.unlink(missing_ok=True)
 
 
@@ -145,16 +144,16 @@ def keep_curves(path: Path) -> None:
         path.rename(path.with_name(f"metrics-{len(list(path.parent.glob('metrics-*.csv'))) + 1}.csv"))
 
 
-def shape_for_speed(model: SeparationMethod, execution: dict[str, Any]) -> None:
+def shape_for_speed(model: SeparationMethod, execution: Execution) -> None:
     """Lay out and compile a method's networks as asked; what they compute stays the same but for rounding.
 
     Args:
         model: each of its submodules that is called is compiled by itself; the names of its weights stay.
         execution: ``channels_last`` and ``compile``.
     """
-    if execution.get("channels_last"):
+    if execution.channels_last:
         model.to(memory_format=torch.channels_last)
-    if execution.get("compile"):
+    if execution.compile:
         for child in model.children():
             child.compile()
 

@@ -17,6 +17,7 @@ from typing import Any
 from benchmark import claims, records
 from benchmark.errors import UserError
 from benchmark.files import read_json
+from benchmark.jobs import Failure, Fitted, Job
 from benchmark.plan.contents import read_data_digest
 from benchmark.records import Record
 from benchmark.suite import Cell, load
@@ -94,12 +95,14 @@ class Place:
         value = read_json(self.directory / name)
         return value if isinstance(value, dict) and value.get("key") == self.key else None
 
-    def fitted(self) -> dict[str, Any] | None:
+    def fitted(self) -> Fitted | None:
         """How training ended, if it did, with today's identities, configuration and data."""
-        outcome = self.read("fit.json")
-        if outcome is None or outcome["status"] == "skipped":
+        outcome = Fitted.read(self.directory)
+        if outcome is None or outcome.key != self.key:
+            return None
+        if outcome.skipped is not None:
             return outcome
-        if outcome["checkpoint"] and not (self.directory / outcome["checkpoint"]).is_file():
+        if outcome.checkpoint and not (self.directory / outcome.checkpoint).is_file():
             return None
         return outcome if read_data_digest(self.directory / "data.json") else None
 
@@ -125,18 +128,18 @@ class Place:
             record, suite=cell.suite, dataset=cell.dataset, method=cell.method, variant=cell.variant
         )
 
-    def failure(self) -> dict[str, Any] | None:
+    def failure(self) -> Failure | None:
         """How it failed, with the code as it is now."""
-        failure = self.read("failure.json")
-        if failure is None:
+        failure = Failure.read(self.directory)
+        if failure is None or failure.key != self.key:
             return None
-        return failure if failure.get("score_key") in (None, self.score_key()) else None
+        return failure if failure.score_key in (None, self.score_key()) else None
 
     def state(self) -> State:
         """Where the cell stands, from its files alone; a record that is not whole is no record."""
         outcome = self.fitted()
-        if outcome and outcome["status"] == "skipped":
-            return State("skipped", outcome["skipped"])
+        if outcome and outcome.skipped is not None:
+            return State("skipped", outcome.skipped)
         broken = ""
         if outcome:
             try:
@@ -152,7 +155,7 @@ class Place:
             return State("running", "; ".join(filter(None, (self.progress_word(), where))))
         failure = self.failure()
         if failure is not None:
-            return State("failed", f"{failure['half']}: {failure['error']}", failure["mendable"])
+            return State("failed", f"{failure.half}: {failure.error}", failure.mendable)
         if broken:
             return State("queued", broken)
         if outcome and any((self.directory / "scores").glob("*.json")):
@@ -168,9 +171,8 @@ class Place:
 
     def _origin(self) -> str:
         """Which other suite ran a finished cell, in words."""
-        job = self.read("cell.json")
-        suite = job.get("suite") if job else None
-        return f", from suite {suite}" if suite not in (None, self.cell.suite) else ""
+        job = Job.read(self.directory)
+        return f", from suite {job.suite}" if job and job.suite != self.cell.suite else ""
 
     def link(self) -> None:
         """Give the suite's view a link to the cell's folder; a file system without links does without."""
@@ -230,7 +232,7 @@ class Place:
 
     def forget_failure(self) -> None:
         """Let the cell be tried again."""
-        (self.directory / "failure.json").unlink(missing_ok=True)
+        (self.directory / Failure.FILE).unlink(missing_ok=True)
 
 
 def _point(link: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The result of one cell: a header that a person can read and an array file beside it, each written whole or not at all.
+"""The result of one cell: a header that people can read and arrays beside it, each written whole or not at all.
 
 ``seedN.json`` is the header; ``seedN.safetensors`` holds the per-image scores under every stored protocol; the images'
 ids stand once for each set of test images, in ``images/DIGEST.txt`` beside ``records``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from benchmark import cost, latent, provenance, records, samples
 from benchmark.files import read_json, write_json
 from benchmark.fit import arguments
+from benchmark.jobs import Fitted, Job
 from benchmark.lightning_cli import UnblendCLI, started_by_slurm
 from benchmark.metrics import Scores, lmse_window, stored_for
 from benchmark.metrics.layer_scores import LayerScores
@@ -25,9 +26,6 @@ from benchmark.plan.contents import of_file, of_value
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
-
-HOW = ("accelerator", "devices", "nodes", "accumulate", "compile", "channels_last")
-"""What a record tells of how its cell was run, beside where."""
 
 
 class Scoring(LightningModule):
@@ -208,46 +206,47 @@ def score(directory: Path) -> None:
     Raises:
         UserError: what the user can mend.
     """
-    job = read_json(directory / "cell.json")
-    fitted = read_json(directory / "fit.json")
-    execution = job["execution"]
-    cli = UnblendCLI(args=arguments(job["config"], {**execution, "devices": 1}, directory / "scoring"), run=False)
+    job, fitted = Job.read(directory), Fitted.read(directory)
+    if job is None or job.record is None or job.score_key is None or fitted is None:
+        raise RuntimeError(f"{directory} has no job to score, or was not trained.")
+    execution = job.execution
+    cli = UnblendCLI(args=arguments(job.config, replace(execution, devices=1), directory / "scoring"), run=False)
     method, data = cli.model, cli.datamodule
-    checkpoint = directory / fitted["checkpoint"] if fitted["checkpoint"] else None
+    checkpoint = directory / fitted.checkpoint if fitted.checkpoint else None
     if checkpoint is not None:
         method.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
     scored = score_images(
         method,
         data,
-        seed=job["config"]["seed_everything"],
+        seed=job.config["seed_everything"],
         folder=directory / "scoring",
-        accelerator=execution["accelerator"],
-        devices=execution["devices"],
-        nodes=execution.get("nodes", 1),
-        precision=job["config"]["trainer"]["precision"],
+        accelerator=execution.accelerator,
+        devices=execution.devices,
+        nodes=execution.nodes,
+        precision=job.config["trainer"]["precision"],
         shown=directory / "samples",
     )
     if scored is None:
         return
-    scored.provenance["execution"] = {name: execution[name] for name in HOW if name in execution}
+    scored.provenance["execution"] = execution.told()
     records.write(
-        Path(job["record"]),
+        Path(job.record),
         records.Record(
-            suite=job["suite"],
-            dataset=job["dataset"],
-            method=job["method"],
-            seed=job["seed"],
+            suite=job.suite,
+            dataset=job.dataset,
+            method=job.method,
+            seed=job.seed,
             title=method.card.title,
-            variant=job["variant"],
+            variant=job.variant,
             window=scored.window,
-            identities=job["identities"],
-            key=job["key"],
-            score_key=job["score_key"],
+            identities=job.identities,
+            key=job.key,
+            score_key=job.score_key,
             data_digest=read_json(directory / "data.json")["digest"],
             checkpoint_sha256=of_file(checkpoint) if checkpoint else None,
             spec=dict(data.spec),
-            config=fitted["config"],
-            training=fitted["training"],
+            config=fitted.config,
+            training=fitted.training,
             cost=scored.cost,
             provenance=scored.provenance,
             latent=latent.report(method, data, directory / "latent.png"),

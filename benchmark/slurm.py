@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from benchmark.catalogue import ROOT
 from benchmark.errors import UserError
 from benchmark.executors import Command, Executor, LocalExecutor
 from benchmark.files import write_json
+from benchmark.jobs import Execution
 from benchmark.places import Place
 
 ARRAY = 1000
@@ -113,7 +114,7 @@ class SlurmExecutor(Executor):
         self._missed: dict[str, int] = {}
         self._asked = 0.0
 
-    def submit(self, places: list[Place], execution: dict[str, Any]) -> None:
+    def submit(self, places: list[Place], execution: Execution) -> None:
         queue = self._queue()
         new = []
         for place in places:
@@ -159,7 +160,7 @@ class SlurmExecutor(Executor):
     def stop(self, seconds: float) -> None:
         pass  # jobs do not need whoever submitted them
 
-    def _submit(self, groups: list[list[Place]], execution: dict[str, Any]) -> None:
+    def _submit(self, groups: list[list[Place]], execution: Execution) -> None:
         from submitit import SlurmExecutor as Submitit  # imported here: jobs run without it being asked for
 
         slurm = self.slurm
@@ -186,7 +187,7 @@ class SlurmExecutor(Executor):
             additional_parameters={"signal": f"USR1@{slurm.notice}", "requeue": True},
             **{name: value for name, value in wanted.items() if value is not None},
         )
-        own = {**execution, "devices": slurm.devices, "nodes": slurm.nodes, "threads": slurm.cpus_per_task}
+        own = replace(execution, devices=slurm.devices, nodes=slurm.nodes, threads=slurm.cpus_per_task)
         try:
             with submitit.batch():
                 jobs = [submitit.submit(job, group, own, slurm, self.local) for group in groups]
@@ -211,7 +212,7 @@ def _python_path() -> str:
     return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
-def job(places: list[Place], execution: dict[str, Any], slurm: Slurm, starter: type[LocalExecutor]) -> None:
+def job(places: list[Place], execution: Execution, slurm: Slurm, starter: type[LocalExecutor]) -> None:
     """What a job does on its node: run its cells, one after the other, and ask for more time if that is over."""
     stopping, requeue = threading.Event(), threading.Event()
 
@@ -221,7 +222,7 @@ def job(places: list[Place], execution: dict[str, Any], slurm: Slurm, starter: t
             requeue.set()
         stopping.set()
 
-    local = starter(1, 1, threads=slurm.cpus_per_task, accelerator=execution["accelerator"])
+    local = starter(1, 1, threads=slurm.cpus_per_task, accelerator=execution.accelerator)
     ranks = slurm.nodes * slurm.devices
     keeper = claims.Keeper()
 

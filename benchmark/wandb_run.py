@@ -14,8 +14,9 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 from benchmark import records
-from benchmark.metrics.scales import METRICS
+from benchmark.jobs import Job
 from benchmark.loggers import Tolerant
+from benchmark.metrics.scales import METRICS
 from datamodules.types import LayerBatch
 
 PROJECT = "unblend"
@@ -23,7 +24,7 @@ SHOWN = 4
 """Images on a sheet."""
 
 
-def logger(directory: Path, job: dict[str, Any]) -> Tolerant:
+def logger(directory: Path, job: Job) -> Tolerant:
     """The run of a cell; the same one for both halves, and after an interruption."""
 
     def make() -> WandbLogger:
@@ -32,12 +33,12 @@ def logger(directory: Path, job: dict[str, Any]) -> Tolerant:
         mode = os.environ.get("WANDB_MODE") or ("online" if wandb.api.api_key else "offline")
         return WandbLogger(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
-            group=job["suite"],
-            name=f"{job['dataset']}/{job['method']}/seed{job['seed']}",
-            id=f"{job['dataset']}-{job['method']}-{job['seed']}-{job['key'][:12]}",
+            group=job.suite,
+            name=f"{job.dataset}/{job.method}/seed{job.seed}",
+            id=f"{job.dataset}-{job.method}-{job.seed}-{job.key[:12]}",
             save_dir=str(directory),
             offline=mode == "offline",
-            config={**job["config"], "key": job["key"], "execution": job["execution"]},
+            config={**job.config, "key": job.key, "execution": job.execution.told()},
             resume="allow",
             settings=wandb.Settings(init_timeout=60, console="off", disable_git=True),
         )
@@ -45,7 +46,7 @@ def logger(directory: Path, job: dict[str, Any]) -> Tolerant:
     return Tolerant("wandb", make)
 
 
-def attach(trainer: Trainer, directory: Path, job: dict[str, Any]) -> None:
+def attach(trainer: Trainer, directory: Path, job: Job) -> None:
     """Let a training log to wandb as well."""
     if not trainer.is_global_zero:
         return
@@ -54,9 +55,9 @@ def attach(trainer: Trainer, directory: Path, job: dict[str, Any]) -> None:
     trainer.callbacks.append(Sheets(run))  # type: ignore[attr-defined]
 
 
-def scores(directory: Path, job: dict[str, Any]) -> None:
+def scores(directory: Path, job: Job) -> None:
     """Add what a finished cell scored."""
-    record = records.read(Path(job["record"]))
+    record = records.read(Path(str(job.record)))
     run = logger(directory, job)
     run.log_metrics({f"test/{metric}": record.mean(metric) for metric in METRICS})
     run.attempt(lambda inner: inner.experiment.finish())

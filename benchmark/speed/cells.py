@@ -33,7 +33,7 @@ def bare(cells: list[Place]) -> tuple[float, float]:
     torch.set_num_threads(1)
     begin, trained = time.perf_counter(), 0.0
     for place in cells:
-        execution = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None, "threads": 1}
+        execution = Execution(accelerator="cpu")
         job: dict[str, Any] = {
             "suite": "bare", "dataset": place.cell.dataset, "method": place.cell.method, "seed": place.cell.seed,
             "variant": "", "config": place.cell.config, "fit_hash": place.fit_hash, "score_hash": "",

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from benchmark import bench, claims, records
 from benchmark.errors import UserError
 from benchmark.executors import Executor, LocalExecutor
 from benchmark.files import read_json, write_json
+from benchmark.jobs import Execution, Fitted, Job
 from benchmark.metrics.scores import Scores
 from benchmark.plan.contents import write_data_digest
 from benchmark.slurm import Slurm, SlurmExecutor
@@ -33,7 +33,7 @@ def note(directory: Path, word: str) -> None:
     os.close(handle)
 
 
-def light(half: str, directory: Path, job: dict[str, Any]) -> None:
+def light(half: str, directory: Path, job: Job) -> None:
     """Works in ten steps, goes on where it was, and notes when two processes work on one cell at once."""
     lock = open(directory / "lock", "w")  # noqa: SIM115  held while this process lives
     try:
@@ -43,7 +43,7 @@ def light(half: str, directory: Path, job: dict[str, Any]) -> None:
     note(directory, f"begin-{half}")
     if "LIGHT_RAISES" in os.environ:
         raise RuntimeError(os.environ["LIGHT_RAISES"])
-    seed = hashlib.sha256(f"{job['method']}{job['seed']}".encode()).digest()[0] / 10
+    seed = hashlib.sha256(f"{job.method}{job.seed}".encode()).digest()[0] / 10
     state = directory / f"{half}-state.json"
     done = (read_json(state) or {}).get("done", 0)
     for step in range(done, 10):
@@ -59,31 +59,28 @@ def light(half: str, directory: Path, job: dict[str, Any]) -> None:
             "select_psnr": 1.0,
             "curve": [],
         }
-        write_json(directory / "fit.json", {
-            "key": job["key"], "status": "finished", "checkpoint": None, "skipped": None,
-            "training": training, "config": job["config"],
-        })  # fmt: skip
+        Fitted(job.key, None, None, training, job.config).write(directory)
         return
     values = {
         "psnr": np.full((20, 2), 10 + seed, np.float32), "ssim": np.full((20, 2), 0.5, np.float32),
         "lmse": np.full((20, 2), 0.1, np.float32), "mse": np.full((20, 2), 0.01, np.float32),
     }  # fmt: skip
     made = records.Record(
-        suite=job["suite"], dataset=job["dataset"], method=job["method"], seed=job["seed"], title=job["method"],
-        variant=job["variant"], window="", identities=job["identities"], key=job["key"], score_key=job["score_key"],
+        suite=job.suite, dataset=job.dataset, method=job.method, seed=job.seed, title=job.method,
+        variant=job.variant, window="", identities=job.identities, key=job.key, score_key=str(job.score_key),
         data_digest=read_json(directory / "data.json")["digest"], checkpoint_sha256=None,
         spec={
             "layers": ["a", "b"], "scored": ["a", "b"], "target": ["a", "b"], "derived": [], "ordered": True,
             "mixing": "sum", "citation": "none",
         },
-        config=job["config"], training=read_json(directory / "fit.json")["training"],
+        config=job.config, training=read_json(directory / "fit.json")["training"],
         cost={"parameters": 1, "flops": None, "latency_s": 0.1, "latency_threads": 1, "peak_memory_mib": 1.0},
         provenance={"commit": None, "processor": "any", "device": "cpu", "processes": 1},
         ids=tuple(str(i) for i in range(20)),
         scores=Scores(("rgb@1",), np.tile(np.arange(2, dtype=np.int8), (20, 1)), {"rgb@1": values}),
         latent={},
     )  # fmt: skip
-    records.write(Path(job["record"]), made)
+    records.write(Path(str(job.record)), made)
     note(directory, "finished")
 
 
@@ -107,7 +104,7 @@ def main(suite: str, runs: str, jobs: str, *more: str) -> None:
     if "slurm" in more:
         executor = LightSlurm(Slurm(partition="main", max_jobs=int(jobs)), Path(runs) / Path(suite).stem)
     limit = os.environ.get("LIGHT_LIMIT")  # in minutes
-    execution = {"accelerator": "cpu", "time_limit": float(limit) if limit else None, "accumulate": 2}
+    execution = Execution(accelerator="cpu", time_limit=float(limit) if limit else None, accumulate=2)
     try:
         good = bench.bench(suite, Path(runs), executor, execution, failed_only="retry" in more)
     except UserError as error:

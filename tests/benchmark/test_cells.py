@@ -16,7 +16,8 @@ import torch
 import yaml
 
 from benchmark import records, samples
-from benchmark.files import read_json, write_json
+from benchmark.files import read_json
+from benchmark.jobs import Execution, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -217,8 +218,7 @@ def cell(directory: Path, images: int) -> Path:
         },
         "trainer": {"precision": "32-true"},
     }
-    execution = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None, "threads": 1}
-    write_json(directory / "cell.json", {"config": config, "execution": execution, "key": "same"})
+    Job(config, Execution(accelerator="cpu"), "same").write(directory)
     return directory
 
 
@@ -347,7 +347,9 @@ def test_a_failed_rescoring_is_told_though_an_old_record_stands(unblend: Any, tm
     assert (tmp_path / "runs/fragile/records/digits/fragile/seed0.json").is_file()
     for stored in list((tmp_path / "runs").glob("store/*/scores/*.*")):
         stored.rename(stored.with_stem("of-other-metrics"))
-    assert "scored again, not trained" in unblend("status", *arguments[1:], PYTHONPATH=python_path, COLUMNS="200").stdout
+    assert (
+        "scored again, not trained" in unblend("status", *arguments[1:], PYTHONPATH=python_path, COLUMNS="200").stdout
+    )
     done = unblend(*arguments, PYTHONPATH=python_path, BREAK="1")
     assert done.returncode == 1
     assert "score: ValueError: broken on purpose" in done.stdout

@@ -12,6 +12,7 @@ import torch
 
 from benchmark import fit as fitting
 from benchmark.files import read_json, write_json
+from benchmark.jobs import Execution, Job
 from benchmark.interruption import INTERRUPTED, Resumable
 
 NOISY = '''
@@ -73,8 +74,7 @@ def cell(directory: Path, model: str = "noisy.Noisy", images: int = 192, **execu
         },
         "trainer": {"precision": "32-true"},
     }
-    where = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None, "threads": 1, **execution}
-    write_json(directory / "cell.json", {"config": config, "execution": where, "fit_hash": "same"})
+    Job(config, Execution(accelerator="cpu", **execution), "same").write(directory)
     return directory
 
 
@@ -151,7 +151,7 @@ def test_networks_are_compiled_and_keep_their_names(noisy: Any) -> None:
     method = noisy.Noisy()
     names = list(method.state_dict())
     assert method.network._compiled_call_impl is None
-    fitting.shape_for_speed(method, {"compile": True})
+    fitting.shape_for_speed(method, Execution(compile=True))
     assert method.network._compiled_call_impl is not None
     assert list(method.state_dict()) == names
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from benchmark import cell, wandb_run
-from benchmark.files import read_json, write_json
+from benchmark.jobs import Execution, Fitted, Job
 from benchmark.loggers import Tolerant
 
 
-def make(directory: Path, record: Path, **execution: Any) -> dict[str, Any]:
+def make(directory: Path, record: Path, **execution: Any) -> Job:
     config = {
         "seed_everything": 3,
         "model": {"class_path": "methods.unet.UNet", "init_args": {"width": 8}},
@@ -26,12 +26,9 @@ def make(directory: Path, record: Path, **execution: Any) -> dict[str, Any]:
         },
         "trainer": {"precision": "32-true"},
     }
-    where = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None, "threads": 1, **execution}
-    job = {
-        "config": config, "execution": where, "fit_hash": "f" * 64, "score_hash": "s" * 64, "suite": "tiny",
-        "dataset": "digits", "method": "unet", "seed": 3, "variant": "", "record": str(record),
-    }  # fmt: skip
-    write_json(directory / "cell.json", job)
+    how = Execution(accelerator="cpu", **execution)
+    job = Job(config, how, "f" * 64, "5" * 64, str(record), {}, "tiny", "digits", "unet", 3)
+    job.write(directory)
     return job
 
 
@@ -90,7 +87,9 @@ def test_a_logger_that_fails_fails_no_cell(
 
     monkeypatch.setattr(wandb_run.WandbLogger, "__init__", broken)
     cell.work("fit", tmp_path / "cell", job)
-    assert read_json(tmp_path / "cell/fit.json")["status"] == "finished"
+    fitted = Fitted.read(tmp_path / "cell")
+    assert fitted is not None
+    assert fitted.skipped is None
     assert (tmp_path / "cell/metrics.csv").is_file()
     said = capsys.readouterr().err
     assert said.count("wandb failed, the training goes on without: nobody there") == 1

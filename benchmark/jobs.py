@@ -1,0 +1,179 @@
+"""What the processes that work on a cell tell each other, through small JSON files in its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from benchmark.files import read_json, write_json
+
+Kind = Literal["error", "out_of_memory", "time_limit", "killed"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How cells are run: what no result depends on but for rounding.
+
+    Attributes:
+        root: folder of the data sets; default $UNBLEND_DATA.
+        accelerator: of Lightning's Trainer.
+        devices: devices that each cell spans, unless the suite says otherwise for it.
+        nodes: that a cell spans, each with so many devices.
+        threads: cores of each of a cell's processes, on the CPU.
+        num_workers: processes that prepare samples, for each cell.
+        accumulate: parts that each device's batch is cut into, to save memory; batch_size stays what it is.
+        compile: the networks with torch.compile, for training.
+        channels_last: lay out the networks so, for training; convolutions may be faster.
+        logger: wandb: curves, sample sheets and scores there, too; CSV files are always written.
+        time_limit: minutes that a cell may take, over all its interruptions.
+    """
+
+    root: str | None = None
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    threads: int = 1
+    num_workers: int = 0
+    accumulate: int = 1
+    compile: bool = False
+    channels_last: bool = False
+    logger: Literal["csv", "wandb"] = "csv"
+    time_limit: float | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What a record tells of it; where data lie and who logs is nobody's business."""
+        kept = ("accelerator", "devices", "nodes", "threads", "accumulate", "compile", "channels_last")
+        return {name: getattr(self, name) for name in kept}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a half of a cell is to do: ``cell.json``.
+
+    Attributes:
+        config: what ``unblend fit --config`` takes.
+        execution: how it is run.
+        key: of the cell.
+        score_key: of the record that is to be; None before the data are known.
+        record: path of that record; None likewise.
+        identities: of method, data, training and metrics.
+        suite: that runs the cell.
+        dataset: folder of the data set in that suite's records.
+        method: folder of the method, likewise.
+        seed: of the run.
+        variant: what sets the method's row apart.
+    """
+
+    config: dict[str, Any]
+    execution: Execution
+    key: str
+    score_key: str | None = None
+    record: str | None = None
+    identities: dict[str, str] = field(default_factory=dict)
+    suite: str = ""
+    dataset: str = ""
+    method: str = ""
+    seed: int = 0
+    variant: str = ""
+
+    FILE = "cell.json"
+
+    @classmethod
+    def read(cls, folder: Path) -> Job | None:
+        """The job in a cell's folder; None where there is none that is whole."""
+        held = read_json(folder / cls.FILE)
+        if not isinstance(held, dict) or not isinstance(held.get("execution"), dict):
+            return None
+        execution = _made(Execution, held["execution"])
+        return _made(cls, {**held, "execution": execution}) if execution else None
+
+    def write(self, folder: Path) -> None:
+        """Write it to a cell's folder."""
+        _write(folder / self.FILE, self)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a cell's training ended: ``fit.json``.
+
+    Attributes:
+        key: of the cell.
+        skipped: why the method cannot run on the data; None where it can.
+        checkpoint: name of the chosen weights' file; None where nothing was trained.
+        training: what a record says of it.
+        config: complete resolved configuration.
+    """
+
+    key: str
+    skipped: str | None
+    checkpoint: str | None
+    training: dict[str, Any]
+    config: dict[str, Any]
+
+    FILE = "fit.json"
+
+    @classmethod
+    def read(cls, folder: Path) -> Fitted | None:
+        """How training ended in a cell's folder; None where that is not told."""
+        return _made(cls, read_json(folder / cls.FILE))
+
+    def write(self, folder: Path) -> None:
+        """Write it to a cell's folder."""
+        _write(folder / self.FILE, self)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a cell failed: ``failure.json``.
+
+    Attributes:
+        half: that failed.
+        key: of the cell.
+        score_key: of the record that was to be; None where training failed.
+        error: one line for people.
+        config: of the job.
+        kind: of the reason.
+        mendable: whether the user can mend the reason.
+        traceback: of the error.
+        batch_size: of the training that took too much memory.
+        images_at_once: likewise, on one device.
+    """
+
+    half: str
+    key: str
+    score_key: str | None
+    error: str
+    config: dict[str, Any]
+    kind: Kind = "error"
+    mendable: bool = False
+    traceback: str = ""
+    batch_size: int | None = None
+    images_at_once: int | None = None
+
+    FILE = "failure.json"
+
+    @classmethod
+    def read(cls, folder: Path) -> Failure | None:
+        """Why the cell of a folder failed; None where it did not, or that is not told."""
+        return _made(cls, read_json(folder / cls.FILE))
+
+    def write(self, folder: Path) -> None:
+        """Write it to a cell's folder."""
+        _write(folder / self.FILE, self)
+
+
+Held = TypeVar("Held", Execution, Job, Fitted, Failure)
+
+
+def _made(kind: type[Held], held: Any) -> Held | None:
+    """What a file holds as a type; None where it is not whole."""
+    try:
+        return kind(**held)
+    except TypeError:
+        return None
+
+
+def _write(path: Path, value: Job | Fitted | Failure) -> None:
+    write_json(path, dataclasses.asdict(value))
