@@ -10,12 +10,14 @@ from typing import Any
 
 from benchmark import records
 from benchmark.errors import UserError
-from benchmark.records import METRICS, Record
+from benchmark.records import Record
 
-PROTOCOLS = ("rgb", "rgb-uniform", "y", "intrinsic")
-"""As in ``benchmark.metrics``, which takes seconds to import."""
+STORE = "store"
+"""Folder of all cells among those of the suites: no suite has this name."""
 
-_PROTOCOL = re.compile(rf"({'|'.join(PROTOCOLS)})(, LMSE windows \d+×\d+ at step \d+)?")
+LARGEST = {".json": 1_000_000, ".safetensors": 100_000_000}
+"""Bytes of a record's header and of its arrays, at most: a header has some 4 kB, a million images' scores 40 MB."""
+
 _NAME = re.compile(r"\w[\w .,()+=-]{0,99}")
 
 
@@ -28,13 +30,15 @@ def safe_name(where: str, kind: str, name: Any) -> str:
         name: to check.
 
     Raises:
-        UserError: it might lead out of its folder, or could not be a folder everywhere.
+        UserError: it might lead out of its folder, could not be a folder everywhere, or is a suite's and the store's.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name != name.strip():
         raise UserError(
             f"{where}: {kind} {name!r} cannot name a folder: use at most 100 letters, digits, spaces and _.,()+=-, "
             "beginning with a letter or digit."
         )
+    if kind == "suite" and name.lower() == STORE:
+        raise UserError(f"{where}: a suite cannot be called {name}: that is the folder of all cells.")
     return name
 
 
@@ -63,9 +67,19 @@ def sound(path: Path) -> Record:
     Raises:
         UserError: it is not whole.
     """
+    for suffix, most in LARGEST.items():
+        try:
+            size = path.with_suffix(suffix).stat().st_size
+        except OSError:
+            continue  # whoever reads it says so
+        if size > most:
+            raise UserError(f"record {path}: {path.stem}{suffix} has {size:,} bytes, a record's at most {most:,}.")
     try:
         record = records.read(path)
-    except (TypeError, AttributeError, KeyError) as error:
+    except UserError as error:
+        # What is wrong with a part of it names the record, too.
+        raise error if str(path) in str(error) else UserError(f"record {path}: {error}") from error
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
         raise UserError(f"record {path}: its fields are not what they should be ({error}).") from error
     wrong = next(problems(record), None)
     if wrong is not None:
@@ -82,10 +96,11 @@ def problems(record: Record) -> Iterator[str]:
             yield str(error).removeprefix("record: ").removesuffix(".")
     if type(record.seed) is not int or record.seed < 0:
         yield f"seed {record.seed!r} is not a whole number"
-    if not isinstance(record.protocol, str) or not _PROTOCOL.fullmatch(record.protocol):
-        yield f"unknown protocol {record.protocol!r}: there are {', '.join(PROTOCOLS)}"
     yield from _types(record)
-    yield from _rows(record)
+    yield from _layers(record)
+    if len(set(record.ids)) < len(record.ids):
+        twice = next(name for name in record.ids if record.ids.count(name) > 1)
+        yield f"image {twice!r} stands twice"
     if not _finite([record.training, record.cost, record.spec, record.provenance, record.latent]):
         yield "it has numbers that are not finite"
 
@@ -98,41 +113,48 @@ def _finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
+_NEEDED: dict[str, dict[str, Any]] = {
+    "spec": {"layers": list, "scored": list, "target": list, "ordered": bool, "mixing": str, "citation": str},
+    "training": {"images_seen": int, "seconds": (int, float)},
+    "cost": {"parameters": int, "latency_s": (int, float), "peak_memory_mib": (int, float)},
+    "provenance": {"device": str, "processor": str},
+    "identities": {"method": str, "data": str, "training": str, "metrics": str},
+}
+
+
 def _types(record: Record) -> Iterator[str]:
-    texts = ("title", "variant", "fit_hash", "score_hash", "data_digest")
-    for name in texts:
+    for name in ("title", "variant", "window", "key", "score_key", "data_digest"):
         if not isinstance(getattr(record, name), str):
             yield f"{name} is no text"
-    for name in ("spec", "config", "training", "cost", "provenance", "latent"):
+    if not isinstance(record.checkpoint_sha256, str | None):
+        yield "checkpoint_sha256 is no text"
+    for name in ("spec", "config", "training", "cost", "provenance", "latent", "identities"):
         if not isinstance(getattr(record, name), dict):
             yield f"{name} is no mapping"
             return
-    needed: dict[str, dict[str, Any]] = {
-        "spec": {"layers": list, "scored": list, "ordered": bool, "mixing": str, "citation": str},
-        "training": {"images_seen": int, "seconds": (int, float)},
-        "cost": {"parameters": int, "latency_s": (int, float), "peak_memory_mib": (int, float)},
-        "provenance": {"device": str, "processor": str},
-    }
-    for part, keys in needed.items():
+    for part, keys in _NEEDED.items():
         for key, kind in keys.items():
             if not isinstance(getattr(record, part).get(key), kind):
                 yield f"{part}.{key} is missing or of the wrong kind"
+    if not all(isinstance(identity, str) for identity in record.identities.values()):
+        yield "identities has what is no text"
 
 
-def _rows(record: Record) -> Iterator[str]:
-    seen: set[Any] = set()
-    scored = record.spec.get("scored", []) if isinstance(record.spec, dict) else []
-    width = len(record.rows[0][METRICS[0]])
-    if not isinstance(scored, list) or not all(isinstance(name, str) for name in scored):
-        yield "spec.scored is no list of names"
-    elif not 1 <= width <= len(scored):
-        yield f"its rows have {width} layers, its spec scores {len(scored)}"
-    for row in record.rows:
-        name = row.get("id")
-        if not isinstance(name, str) or name in seen:
-            yield f"image {name!r} stands twice or has no name"
+def _layers(record: Record) -> Iterator[str]:
+    """That a record has scores of layers that its data score, and of one that the task is for."""
+    spec = record.spec if isinstance(record.spec, dict) else {}
+    for name in ("scored", "target"):
+        layers = spec.get(name, [])
+        if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
+            yield f"spec.{name} is no list of names"
             return
-        seen.add(name)
-        if any(len(row[metric]) != width for metric in METRICS):
-            yield f"the row of image {name!r} is not whole"
+        if len(set(layers)) < len(layers):
+            yield f"spec.{name} names a layer twice"
             return
+    if not 1 <= record.scores.layers <= len(spec.get("scored", [])):
+        yield f"it has scores of {record.scores.layers} layers, its spec scores {len(spec.get('scored', []))}"
+    elif not set(spec["target"]) & set(spec["scored"]):
+        yield f"no target layer ({', '.join(spec['target']) or 'none'}) is among those scored"
+    places = record.scores.assignment
+    if ((places < 0) | (places >= record.scores.layers)).any():
+        yield "its assignment names layers that are not there"

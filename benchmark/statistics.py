@@ -1,71 +1,36 @@
-"""What a set of records says: means, spreads, intervals, ranks; and whether one method beats another.
+"""What a set of records says: means, spreads over seeds, intervals over images, ranks.
 
-Everything is a pure function of its arguments: resampling has a fixed seed.
+Everything is a pure function of its arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from statistics import fmean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.records import METRICS, Record
+from benchmark.metrics.scales import METRICS, PSNR_CAP, SCALES, Scale
+from benchmark.records import Record
+from benchmark.resampling import bootstrap_means, interval
 
-DRAWS = 2000
-"""Bootstrap samples."""
+POOLED = "pooled_psnr"
+"""PSNR of the mean squared error over all test images: one number for a test set, none for an image."""
 
-LEVEL = 0.95
-"""Of an interval."""
-
-AVERAGE = "average"
-"""Name of the mean over all scored layers."""
-
-HIGHER_IS_BETTER = {"psnr": True, "ssim": True, "lmse": False, "mse": False}
-
-Vector = NDArray[np.float64]
-Matrix = NDArray[np.float64]
-
-
-@lru_cache(maxsize=4)
-def _counts(images: int, draws: int) -> NDArray[np.uint8]:
-    """(draws, images) how often each sample has each image; the same for all methods, so that they are paired."""
-    generator = np.random.Generator(np.random.PCG64(0))
-    counts = np.empty((draws, images), np.uint8)
-    for i in range(draws):
-        counts[i] = np.bincount(generator.integers(0, images, images), minlength=images)
-    return counts
-
-
-def bootstrap_means(values: Matrix, draws: int = DRAWS) -> Matrix:
-    """Means of bootstrap samples of images.
-
-    Args:
-        values: (images, columns).
-        draws: how many samples.
-
-    Returns:
-        (draws, columns).
-    """
-    counts = _counts(len(values), draws)
-    blocks = [counts[i : i + 500].astype(np.float64) @ values for i in range(0, draws, 500)]
-    means: Matrix = np.concatenate(blocks) / len(values)
-    return means
-
-
-def interval(means: Matrix, level: float = LEVEL) -> tuple[Vector, Vector]:
-    """Lower and upper percentile of bootstrap means, for each column."""
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+MEASURES: dict[str, Scale] = {
+    "psnr": SCALES["psnr"],
+    POOLED: replace(SCALES["psnr"], name=POOLED, title="pooled PSNR"),
+    **{name: scale for name, scale in SCALES.items() if name != "psnr"},
+}
+"""What tables show, in their order."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one method on one part (a layer, or the average).
+    """One measure of one method, of one layer or of the mean over the target layers.
 
     Attributes:
         mean: over seeds, of the mean over test images.
@@ -91,227 +56,270 @@ class Score:
         return f"{self.low:.{digits}f} … {self.high:.{digits}f}"
 
 
+Measured = dict[str, Score]
+"""Measure -> score."""
+
+
 @dataclass(frozen=True)
 class Line:
-    """One method on one data set, over its seeds.
+    """One method on one data set, over its seeds, under one protocol.
 
     Attributes:
         records: of its seeds, in their order.
-        scores: part (``average``, or a layer) -> metric -> score. A method that does not give all scored layers has
-            no average: the mean over fewer layers is not comparable.
+        protocol: of the table.
+        target: means over the target layers, by which the line is judged; empty where it does not give them all.
+        layers: of each layer that it gives.
         images: test images scored.
-        comparable: whether protocol, data and test images are those of most lines of the table; only such lines
-            are ranked.
-        part: by which the lines of the table are judged: the average or, where one of them does not give all scored
-            layers, the first layer, which all of them give.
+        unlike: why it is not compared with the other lines of the table, in words; empty where it is.
     """
 
     records: tuple[Record, ...]
-    scores: dict[str, dict[str, Score]]
+    protocol: str
+    target: Measured
+    layers: dict[str, Measured]
     images: int
-    comparable: bool
-    part: str = AVERAGE
+    unlike: str = ""
 
     @property
     def first(self) -> Record:
         """For what all seeds share."""
         return self.records[0]
 
-    def score(self, part: str, metric: str) -> Score | None:
-        """A score; None where the method does not give that layer."""
-        return self.scores.get(part, {}).get(metric)
+    @property
+    def ranked(self) -> bool:
+        """Whether it has a place among the lines of its table."""
+        return not self.unlike and bool(self.target)
 
-    def judged(self, metric: str) -> Score:
-        """The score by which the line is judged."""
-        return self.scores[self.part][metric]
+    def score(self, layer: str, measure: str) -> Score | None:
+        """A score of a layer; None where the method does not give it."""
+        return self.layers.get(layer, {}).get(measure)
 
-
-def layer_names(record: Record) -> list[str]:
-    """Names of the layers that a record has scores of."""
-    return list(record.spec["scored"][: len(record.rows[0][METRICS[0]])])
-
-
-def is_complete(record: Record) -> bool:
-    """Whether a record has scores of all layers that have a truth."""
-    return len(layer_names(record)) == len(record.spec["scored"])
+    def judged(self, measure: str) -> Score | None:
+        """The score by which the line is judged; None where it does not give every target layer."""
+        return self.target.get(measure)
 
 
-def per_image(group: Sequence[Record], metric: str, layers: Sequence[int] | None = None) -> dict[str, float]:
-    """Image id -> mean over seeds and layers.
+class _Judged(NamedTuple):
+    """What two lines must share to be compared."""
+
+    images: frozenset[str]
+    target: tuple[str, ...]
+    data: str
+    made_by: str
+    metrics: str
+
+
+@lru_cache(maxsize=256)
+def _names(ids: tuple[str, ...]) -> frozenset[str]:
+    """The same object for the same images: comparing it with itself costs nothing."""
+    return frozenset(ids)
+
+
+def target_layers(record: Record) -> tuple[str, ...]:
+    """Names of the layers that the task is for and that have a truth in the test set."""
+    return tuple(layer for layer in record.spec["target"] if layer in record.spec["scored"])
+
+
+def _judged_on(group: Sequence[Record]) -> _Judged:
+    first = group[0]
+    if all(record.ids == first.ids for record in group):
+        images = _names(first.ids)
+    else:
+        images = frozenset.intersection(*(_names(record.ids) for record in group))
+    identities = first.identities
+    return _Judged(
+        images, target_layers(first), first.data_digest, identities.get("data", ""), identities.get("metrics", "")
+    )
+
+
+def _unlike(judged: _Judged, norm: _Judged) -> str:
+    """Why a line is not compared with those that a table is about, in words."""
+    if judged.images != norm.images:
+        return f"it was judged on {len(judged.images)} other images, not on the {len(norm.images)} of this table"
+    if judged.target != norm.target:
+        return f"its task is for {' and '.join(judged.target) or 'no layer'}, not for {' and '.join(norm.target)}"
+    if judged.data != norm.data:
+        return "its test data have other contents"
+    if judged.made_by != norm.made_by:
+        return f"its data are of {judged.made_by}, the others' of {norm.made_by}"
+    return f"its scores are of {judged.metrics}, the others' of {norm.metrics}" if judged != norm else ""
+
+
+def of_one_kind(group: Sequence[Record]) -> str:
+    """Why records of one method's seeds do not belong together, in words; empty where they do."""
+    for part in sorted({name for record in group for name in record.identities}):
+        found = sorted({record.identities.get(part, "none") for record in group})
+        if len(found) > 1:
+            return f"its seeds are of {' and '.join(found)}"
+    if len({record.data_digest for record in group}) > 1:
+        return "its seeds were judged on unlike data"
+    if len({record.layers for record in group}) > 1:
+        return "its seeds give unlike layers"
+    return ""
+
+
+def per_image(
+    group: Sequence[Record], metric: str, layers: Sequence[str] | None = None, protocol: str | None = None
+) -> dict[str, float]:
+    """Image id -> mean over seeds and layers, of the images that all seeds have.
 
     Args:
         group: records of one method on one data set.
-        metric: of the record.
-        layers: places of the layers; default all that the records have.
+        metric: of the records.
+        layers: names; default the target layers that the records have.
+        protocol: full name; default the first record's own.
     """
-    found: dict[str, list[float]] = {}
+    names, protocol = _shared(group), protocol or group[0].protocol
+    values = _values(group, names, metric, protocol)
+    places = [group[0].layers.index(layer) for layer in (group[0].targets if layers is None else layers)]
+    means = values[:, :, places].mean((0, 2))
+    return dict(zip(names, map(float, means), strict=True))
+
+
+def _shared(group: Sequence[Record], norm: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Images that all records have, in the order of ``norm`` where these are the same, else of the first record."""
+    first = group[0].ids
+    if all(record.ids == first for record in group):
+        shared = first
+    else:
+        common = frozenset.intersection(*(_names(record.ids) for record in group))
+        shared = tuple(name for name in first if name in common)
+    return norm if norm is not None and _names(norm) == _names(shared) else shared
+
+
+def _values(group: Sequence[Record], names: tuple[str, ...], metric: str, protocol: str) -> NDArray[np.float64]:
+    """(seeds, images, layers) of what all records have."""
+    count = min(len(record.layers) for record in group)
+    parts = []
     for record in group:
-        for row in record.rows:
-            values = row[metric]
-            chosen = values if layers is None else [values[place] for place in layers]
-            found.setdefault(str(row["id"]), []).append(fmean(chosen))
-    return {name: fmean(values) for name, values in found.items()}
+        values = record.values(metric, protocol)[:, :count]
+        if record.ids != names:
+            place = {name: i for i, name in enumerate(record.ids)}
+            values = values[[place[name] for name in names]]
+        parts.append(values)
+    return np.stack(parts)
 
 
-def _image_columns(group: Sequence[Record], layers: int) -> Matrix:
-    """(images, metrics · layers), mean over seeds, images in order of id."""
-    sums: dict[str, Vector] = {}
-    counts: dict[str, int] = {}
-    for record in group:
-        for row in record.rows:
-            name = str(row["id"])
-            values = np.array([row[metric][:layers] for metric in METRICS], np.float64).ravel()
-            sums[name] = sums[name] + values if name in sums else values
-            counts[name] = counts.get(name, 0) + 1
-    return np.stack([sums[name] / counts[name] for name in sorted(sums)])
+def _decibel(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """PSNR of mean squared errors."""
+    found: NDArray[np.float64] = np.minimum(PSNR_CAP, -10 * np.log10(np.maximum(errors, 1e-30)))
+    return found
 
 
-def _scores(group: tuple[Record, ...]) -> dict[str, dict[str, Score]]:
-    names = layer_names(group[0])
-    columns = _image_columns(group, len(names))
-    low, high = (bounds.reshape(len(METRICS), -1) for bounds in interval(_with_average(columns, len(names))))
-    seeds = [[record.layer_means(metric) for metric in METRICS] for record in group]
-    parts: dict[str, dict[str, Score]] = {}
-    for place, name in enumerate([*names, AVERAGE]):
-        if name == AVERAGE and not is_complete(group[0]):
-            continue
-        parts[name] = {}
-        for m, metric in enumerate(METRICS):
-            means = [fmean(seed[m]) if name == AVERAGE else seed[m][place] for seed in seeds]
-            spread = stdev(means) if len(means) > 1 else None
-            parts[name][metric] = Score(fmean(means), spread, float(low[m, place]), float(high[m, place]))
-    return parts
+def _scores(
+    group: Sequence[Record], names: tuple[str, ...], protocol: str, target: Sequence[str]
+) -> tuple[Measured, dict[str, Measured]]:
+    """Scores of the mean over the target layers, and of each layer."""
+    values = {metric: _values(group, names, metric, protocol) for metric in METRICS}
+    seeds, images, count = values["mse"].shape
+    layers = group[0].layers[:count]
+    of_seeds = {metric: of.mean(1) for metric, of in values.items()}  # (seeds, layers)
+    of_seeds[POOLED] = _decibel(of_seeds["mse"])
+    columns = [of.mean(0) for of in values.values()]
+    # Pooling is no mean over images: each seed's error is resampled, and then turned into decibels.
+    columns.append(values["mse"].transpose(1, 0, 2).reshape(images, -1))
+    drawn = bootstrap_means(np.concatenate(columns, 1))
+    draws = {metric: drawn[:, m * count : (m + 1) * count] for m, metric in enumerate(METRICS)}
+    draws[POOLED] = _decibel(drawn[:, len(METRICS) * count :]).reshape(-1, seeds, count).mean(1)
+    places = [layers.index(layer) for layer in target] if set(target) <= set(layers) else []
+    # (measures · parts): each layer, then the mean over the target layers.
+    parts = [[place] for place in range(count)] + ([places] if len(places) > 1 else [])
+    tried = [draws[measure][:, part].mean(1) for measure in MEASURES for part in parts]
+    low, high = (bounds.reshape(len(MEASURES), -1) for bounds in interval(np.stack(tried, 1)))
+
+    def score(m: int, measure: str, p: int) -> Score:
+        means = of_seeds[measure][:, parts[p]].mean(1)
+        spread = float(means.std(ddof=1)) if seeds > 1 else None
+        return Score(float(means.mean()), spread, float(low[m, p]), float(high[m, p]))
+
+    measured = [{measure: score(m, measure, p) for m, measure in enumerate(MEASURES)} for p in range(len(parts))]
+    by_layer = dict(zip(layers, measured, strict=False))
+    if len(places) > 1:
+        return measured[-1], by_layer
+    return (by_layer[target[0]] if places else {}), by_layer
 
 
-def _with_average(columns: Matrix, layers: int) -> Matrix:
-    """Bootstrap means (draws, metrics · (layers + 1)): each metric's layers, then their average."""
-    means = bootstrap_means(columns).reshape(DRAWS, len(METRICS), layers)
-    return np.concatenate([means, means.mean(2, keepdims=True)], 2).reshape(DRAWS, -1)
+def own_protocol(groups: Sequence[Sequence[Record]]) -> str:
+    """The protocol of a data set's task, as most of its records have it."""
+    own = [group[0].protocol for group in groups]
+    return max(own, key=lambda name: (own.count(name), name))
 
 
-def _judged_on(group: tuple[Record, ...]) -> tuple[Any, ...]:
-    first = group[0]
-    return first.protocol, first.data_digest, frozenset(str(row["id"]) for record in group for row in record.rows)
+def protocols(groups: Sequence[Sequence[Record]]) -> list[str]:
+    """All protocols that any of a data set's records is stored under, the task's own first."""
+    own = own_protocol(groups)
+    found = dict.fromkeys(name for group in groups for name in group[0].scores.protocols)
+    return [own, *(name for name in found if name != own)]
 
 
-def table(groups: Sequence[tuple[Record, ...]]) -> list[Line]:
-    """The lines of one data set, best first; ranks per part and metric, among lines judged on the same images.
+def table(groups: Sequence[tuple[Record, ...]], protocol: str | None = None) -> list[Line]:
+    """The lines of one data set under one protocol, best first.
+
+    Lines are ranked by the mean over the target layers, and layer by layer, among those that were judged on the same
+    images by the same metrics.
 
     Args:
         groups: for each method its records.
+        protocol: full name; default the task's own.
     """
+    if not groups:
+        return []
+    shown = protocol or own_protocol(groups)
     judged = [_judged_on(group) for group in groups]
     # Most test images, then most lines, then any fixed order: what the table is about.
-    norm = max(judged, key=lambda key: (len(key[2]), judged.count(key), str(key[:2]), sorted(key[2])), default=None)
-    scores = [_scores(group) for group in groups]
-    part = AVERAGE if all(AVERAGE in one for one in scores) else layer_names(groups[0][0])[0]
-    lines = [
-        Line(group, one, len(key[2]), key == norm, part) for group, one, key in zip(groups, scores, judged, strict=True)
-    ]
+    norm = max(judged, key=lambda key: (len(key.images), judged.count(key), key[1:], sorted(key.images)))
+    order = next(_shared(group) for group, key in zip(groups, judged, strict=True) if key == norm)
+    lines = []
+    for group, key in zip(groups, judged, strict=True):
+        names = _shared(group, order)
+        stored = all(shown in record.scores.protocols for record in group)
+        unlike = of_one_kind(group) or _unlike(key, norm)
+        target: Measured = {}
+        layers: dict[str, Measured] = {}
+        if not stored:
+            unlike = f"it has no scores under {shown}, only under {', '.join(group[0].scores.protocols)}"
+        elif names:
+            target, layers = _scores(group, names, shown, key.target)
+        lines.append(Line(group, shown, target, layers, len(names), unlike))
     return sorted(_ranked(lines), key=_order)
 
 
 def _ranked(lines: list[Line]) -> list[Line]:
-    def key(metric: str, score: Score) -> float:
-        return -score.mean if HIGHER_IS_BETTER[metric] else score.mean
+    def key(measure: str, score: Score) -> float:
+        return -score.mean if MEASURES[measure].higher_is_better else score.mean
 
-    best: dict[tuple[str, str], list[float]] = {}
+    best: dict[tuple[str | None, str], list[float]] = {}
     for line in lines:
-        for part, metrics in line.scores.items():
-            for metric, score in metrics.items():
-                if line.comparable:
-                    best.setdefault((part, metric), []).append(key(metric, score))
+        for part, measured in _parts(line):
+            for measure, score in measured.items():
+                if not line.unlike:
+                    best.setdefault((part, measure), []).append(key(measure, score))
     for values in best.values():
         values.sort()
 
-    def rank(line: Line, part: str, metric: str, score: Score) -> Score:
-        return replace(score, rank=best[part, metric].index(key(metric, score)) + 1 if line.comparable else None)
+    def ranks(line: Line, part: str | None, measured: Measured) -> Measured:
+        if line.unlike:
+            return measured
+        return {
+            measure: replace(score, rank=best[part, measure].index(key(measure, score)) + 1)
+            for measure, score in measured.items()
+        }
 
     return [
         replace(
             line,
-            scores={
-                part: {metric: rank(line, part, metric, score) for metric, score in metrics.items()}
-                for part, metrics in line.scores.items()
-            },
+            target=ranks(line, None, line.target),
+            layers={layer: ranks(line, layer, measured) for layer, measured in line.layers.items()},
         )
         for line in lines
     ]
 
 
+def _parts(line: Line) -> list[tuple[str | None, Measured]]:
+    return [(None, line.target), *line.layers.items()]
+
+
 def _order(line: Line) -> tuple[Any, ...]:
-    """Ranked lines by PSNR, then those of other images."""
-    return not line.comparable, -line.judged("psnr").mean, line.first.method
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two methods on the same images, A minus B.
-
-    Attributes:
-        images: pairs.
-        difference: mean over images of A's score minus B's.
-        low: of the paired bootstrap 95 % interval.
-        high: likewise.
-        p: two-sided, that a mean so far from zero comes from resampling differences whose mean is zero.
-        wins: share of the images on which A is better; an equal score counts half.
-        effect: the difference in standard deviations of the images' differences; 0 where both are equal everywhere.
-    """
-
-    images: int
-    difference: float
-    low: float
-    high: float
-    p: float
-    wins: float
-    effect: float
-
-
-def paired(
-    a: Mapping[str, float], b: Mapping[str, float], *, higher_is_better: bool, draws: int = 10_000
-) -> Comparison:
-    """Compare two methods on the images that both have.
-
-    Args:
-        a: image id -> score.
-        b: likewise.
-        higher_is_better: of the metric.
-        draws: bootstrap samples.
-
-    Raises:
-        ValueError: fewer than two images in common.
-    """
-    names = sorted(a.keys() & b.keys())
-    if len(names) < 2:
-        raise ValueError(f"{len(names)} images in common: at least 2 are needed.")
-    differences = np.array([a[name] - b[name] for name in names])
-    observed = float(differences.mean())
-    means = bootstrap_means(differences[:, None], draws)[:, 0]
-    low, high = interval(means)
-    # Centred on zero, the resampled means show what chance alone gives. One is added on both sides: p is never 0.
-    tolerance = 1e-12 + 1e-9 * float(np.abs(differences).max())
-    beyond = int((np.abs(means - observed) >= abs(observed) - tolerance).sum())
-    better = differences > 0 if higher_is_better else differences < 0
-    spread = float(differences.std(ddof=1))
-    return Comparison(
-        len(names),
-        observed,
-        float(low),
-        float(high),
-        (beyond + 1) / (draws + 1),
-        float(better.mean() + (differences == 0).mean() / 2),
-        observed / spread if spread > 0 else 0.0,
-    )
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values after Holm's correction for all of them together, in the order given.
-
-    Source: Holm 1979, A simple sequentially rejective multiple test procedure.
-    """
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for place, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[i]))
-        corrected[i] = largest
-    return corrected
+    """Ranked lines by PSNR, then those that do not give every target layer, then those of other images."""
+    score = line.judged("psnr")
+    return bool(line.unlike), score is None, -score.mean if score else 0.0, line.first.method

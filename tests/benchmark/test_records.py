@@ -1,91 +1,174 @@
-"""Records and leaderboards."""
+"""A record comes back as it was written, and what is wrong with one is told."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmark import leaderboard, records
+from benchmark import records
 from benchmark.errors import UserError
 from benchmark.files import write_json
+from benchmark.metrics.protocols import stored_for
+from benchmark.metrics.scales import METRICS
+from benchmark.speed.made import LAYERS, record, scores
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def record(method: str = "unet", seed: int = 0, psnr: float = 20.0, **changes: Any) -> records.Record:
-    row = {"assignment": [1, 0], "psnr": [psnr, psnr + 2], "ssim": [0.5, 0.7], "lmse": [0.1, 0.3], "mse": [0.01, 0.02]}
-    made = records.Record(
-        suite="quick", dataset="digits", method=method, seed=seed, title=method.upper(), variant="", protocol="rgb",
-        fit_hash="f" * 64, score_hash="5" * 64, data_digest="d", checkpoint_sha256=None,
-        spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": False, "mixing": "sum", "citation": "A | B"},
-        config={}, training={"images_seen": 640, "seconds": 3.2, "peak_memory_mib": 1.0},
-        cost={"parameters": 1234567, "flops": None, "latency_s": 0.0021, "latency_threads": 1, "peak_memory_mib": 5.0},
-        provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"},
-        latent={},
-        rows=[{"id": "0", **row}, {"id": "1", **row, "psnr": [psnr + 4, psnr + 6]}],
-    )  # fmt: skip
-    return dataclasses.replace(made, **changes)
+def same(one: records.Record, other: records.Record) -> bool:
+    """Whether two records hold the same."""
+    fields = [field.name for field in dataclasses.fields(one) if field.name != "scores"]
+    plain = all(getattr(one, name) == getattr(other, name) for name in fields)
+    arrays = [made.scores.values[p][m] for made in (one, other) for p in one.scores.protocols for m in METRICS]
+    half = len(arrays) // 2
+    return (
+        plain
+        and one.scores.protocols == other.scores.protocols
+        and np.array_equal(one.scores.assignment, other.scores.assignment)
+        and all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(arrays[:half], arrays[half:], strict=True))
+    )
 
 
 def test_a_record_comes_back(tmp_path: Path) -> None:
-    records.write(tmp_path / "a/b/seed0.json", record())
-    assert records.read(tmp_path / "a/b/seed0.json") == record()
-    assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["seed0.json"], "no temporary file is left"
+    path = tmp_path / "records/digits/unet/seed0.json"
+    records.write(path, record())
+    assert same(records.read(path), record())
+    held = sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*") if one.is_file())
+    digest = json.loads(path.read_text())["images"]["digest"]
+    assert held == [
+        f"images/{digest}.txt", "records/digits/unet/seed0.json", "records/digits/unet/seed0.safetensors"
+    ]  # fmt: skip
+    assert (tmp_path / f"images/{digest}.txt").read_text() == "000000\n000001\n"
 
 
-def test_means_are_over_images_of_means_over_layers() -> None:
+def test_an_assignment_that_is_not_the_given_order_comes_back_too(tmp_path: Path) -> None:
+    assignment = np.array([[1, 0], [0, 1]], np.int8)
+    turned = dataclasses.replace(record(), scores=record().scores._replace(assignment=assignment))
+    records.write(tmp_path / "seed0.json", turned)
+    assert same(records.read(tmp_path / "seed0.json"), turned)
+
+
+def test_the_same_record_has_the_same_bytes_and_again_when_it_was_read(tmp_path: Path) -> None:
+    paths = [tmp_path / name / "seed0.json" for name in ("one", "other", "again")]
+    records.write(paths[0], record())
+    records.write(paths[1], record())
+    records.write(paths[2], records.read(paths[0]))
+    for suffix in (".json", ".safetensors"):
+        assert len({path.with_suffix(suffix).read_bytes() for path in paths}) == 1
+
+
+def test_means_are_over_images_of_means_over_the_target_layers() -> None:
     assert record().mean("psnr") == pytest.approx(23)
+    assert record(target=["reflection"]).mean("psnr") == pytest.approx(24)
     assert record().layer_means("psnr") == pytest.approx([22, 24])
+    assert record().layer_means("psnr", "rgb-uniform@1") == pytest.approx([23, 25])
+    assert record().layers == record().targets == LAYERS
+    one = record(psnr=((20,), (24,)))
+    assert (one.layers, one.targets, one.complete) == (LAYERS[:1], LAYERS[:1], False)
+    errors = [10**-2.0, 10**-2.4]
+    assert record().pooled_psnr("background") == pytest.approx(-10 * np.log10(np.mean(errors)))
 
 
 def test_numbers_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
-    path = tmp_path / "seed0.json"
-    with pytest.raises(ValueError, match="JSON"):
-        records.write(path, record(psnr=float("nan")))
-    assert list(tmp_path.iterdir()) == []
+    for bad in (record(psnr=((float("nan"), 1), (2, 3))), record(training={"seconds": float("inf")})):
+        with pytest.raises(ValueError, match=r"not finite|JSON"):
+            records.write(tmp_path / "seed0.json", bad)
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+def spoilt(text: str, **changes: Any) -> str:
+    return json.dumps({**json.loads(text), **changes})
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda text: text[: len(text) // 2], "not whole"),
-        (lambda text: "[]", "not whole"),
-        (lambda text: text.replace('"schema": 2', '"schema": 99'), "schema 99, this version reads 2"),
+        (lambda text: text[: len(text) // 2], "missing or not whole"),
+        (lambda text: "[]", "missing or not whole"),
+        (lambda text: spoilt(text, schema=99), "schema 99, this version reads 3; remove it and run the suite again"),
+        (lambda text: spoilt(text, schema=2, rows=[]), "schema 2, this version reads 3; remove it and run the suite"),
         (lambda text: text.replace('"method"', '"mehtod"'), "fields mehtod, method"),
-        (lambda text: text.replace('"ssim"', '"sism"', 1), "row of image 0 is not whole"),
+        (lambda text: spoilt(text, images=3), "its fields are not what they should be"),
+        (lambda text: spoilt(text, images={"count": 2, "digest": "0" * 32}), "the list of its images, images/000"),
+        (lambda text: spoilt(text, protocols=["rgb@1", "mine@7"]), "unknown protocol 'mine@7'"),
+        (lambda text: spoilt(text, protocols=["rgb@1", "y@1"]), "the scores y@1/psnr are missing or not whole"),
+        (lambda text: spoilt(text, arrays={"sha256": "0" * 64, "same": {}}), "its checksum does not fit"),
     ],
 )
-def test_a_record_that_is_not_whole_is_named(tmp_path: Path, spoil: Any, message: str) -> None:
+def test_a_header_that_is_not_whole_is_told_and_nothing_is_lost(tmp_path: Path, spoil: Any, message: str) -> None:
     path = tmp_path / "seed0.json"
     records.write(path, record())
-    path.write_text(spoil(path.read_text()))
+    text = spoil(path.read_text())
+    path.write_text(text)
+    before = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
+    with pytest.raises(UserError, match=message) as caught:
+        records.read(path)
+    assert "\n" not in str(caught.value)
+    assert {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda held: held[: len(held) // 2], "its checksum does not fit seed0.safetensors"),
+        (lambda held: b"", "its checksum does not fit seed0.safetensors"),
+        (None, "there is no seed0.safetensors beside it"),
+    ],
+)
+def test_arrays_that_are_not_those_of_the_header_are_told(tmp_path: Path, spoil: Any, message: str) -> None:
+    path = tmp_path / "seed0.json"
+    records.write(path, record())
+    arrays = path.with_suffix(".safetensors")
+    if spoil is None:
+        arrays.unlink()
+    else:
+        arrays.write_bytes(spoil(arrays.read_bytes()))
     with pytest.raises(UserError, match=message) as caught:
         records.read(path)
     assert str(path) in str(caught.value)
 
 
-def test_leaderboards_are_sorted_and_built_twice_the_same(tmp_path: Path) -> None:
-    found = [record("nmf", psnr=10), record("unet", 0, 20), record("unet", 1, 21)]
-    leaderboard.write(tmp_path, found)
-    first = [(tmp_path / name).read_bytes() for name in ("README.md", "results.csv")]
-    leaderboard.write(tmp_path, found[::-1])
-    assert first == [(tmp_path / name).read_bytes() for name in ("README.md", "results.csv")]
-    text = first[0].decode()
-    assert text.index("| UNET |") < text.index("| NMF |")
-    assert "23.50 ± 0.71" in text
-    assert "1,234,567" in text
-    table = list(csv.DictReader(io.StringIO(first[1].decode())))
-    assert [(line["method"], line["seed"]) for line in table] == [("unet", "0"), ("unet", "1"), ("nmf", "0")]
-    assert float(table[0]["psnr"]) == 23
+def test_a_truncated_array_file_is_told_where_it_is_shown(tmp_path: Path) -> None:
+    records.write(tmp_path / "seed0.json", record())
+    arrays = tmp_path / "seed0.safetensors"
+    assert records.table(arrays).splitlines()[1].startswith("0\t")
+    arrays.write_bytes(arrays.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"seed0\.safetensors is not whole"):
+        records.table(arrays)
 
 
 def test_find_reads_all_below(tmp_path: Path) -> None:
     for made in (record("unet", 1), record("nmf"), record("unet", 0)):
-        records.write(tmp_path / made.dataset / made.method / f"seed{made.seed}.json", made)
+        records.write(tmp_path / "records" / made.dataset / made.method / f"seed{made.seed}.json", made)
     write_json(tmp_path / "else.json", {})
     assert [(made.method, made.seed) for made in records.find(tmp_path)] == [("nmf", 0), ("unet", 0), ("unet", 1)]
-    assert json.loads((tmp_path / "else.json").read_text()) == {}
+
+
+def test_images_are_listed_once_for_all_records_of_a_test_set(tmp_path: Path) -> None:
+    for method in ("unet", "nmf"):
+        records.write(tmp_path / f"records/digits/{method}/seed0.json", record(method))
+    records.write(tmp_path / "records/rain/unet/seed0.json", record(dataset="rain", ids=("a", "b")))
+    assert len(list((tmp_path / "images").iterdir())) == 2
+
+
+def test_a_record_is_small(tmp_path: Path) -> None:
+    """Two layers of 5,000 grey images without an order, under all protocols that are stored for them."""
+    protocols = stored_for("rgb", 1)
+    assert protocols == ("rgb@1", "rgb-uniform@1")
+    generator = np.random.default_rng(0)
+    own = scores(generator.normal(20, 3, (5000, 2)), protocols)
+    # What is equal for grey images: all but SSIM, whose windows differ.
+    uniform = {**own.values["rgb@1"], "ssim": own.values["rgb-uniform@1"]["ssim"]}
+    order = np.stack([(first := generator.integers(0, 2, 5000)), 1 - first], 1).astype(np.int8)
+    found = own._replace(values={"rgb@1": own.values["rgb@1"], "rgb-uniform@1": uniform}, assignment=order)
+    path = tmp_path / "records/digits/unet/seed0.json"
+    ids = tuple(f"test-{i:05d}" for i in range(5000))
+    records.write(path, dataclasses.replace(record(), scores=found, ids=ids))
+    size = sum(path.with_suffix(suffix).stat().st_size for suffix in (".json", ".safetensors"))
+    assert size <= 250_000
+    assert same(records.read(path), dataclasses.replace(record(), scores=found, ids=ids))

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.stats
 
-from benchmark import records, statistics
-from benchmark.statistics import AVERAGE, holm, paired, table
+from benchmark import resampling, statistics
+from benchmark.resampling import holm, paired
+from benchmark.speed.made import record, scores
+from benchmark.statistics import POOLED, per_image, table
 
-
-def record(method: str = "unet", seed: int = 0, scores: Any = ((20.0, 22.0), (24.0, 26.0)), **changes: Any) -> Any:
-    rows = [
-        {"id": str(i), "assignment": [0, 1], "psnr": list(row), "ssim": [v / 50 for v in row],
-         "lmse": [1 / v for v in row], "mse": [10 ** (-v / 10) for v in row]}
-        for i, row in enumerate(scores)
-    ]  # fmt: skip
-    made = records.Record(
-        suite="quick", dataset="digits", method=method, seed=seed, title=method.upper(), variant="", protocol="rgb",
-        fit_hash="f" * 64, score_hash="5" * 64, data_digest="d", checkpoint_sha256=None,
-        spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": True, "mixing": "sum", "citation": "C"},
-        config={}, training={"images_seen": 640, "seconds": 3.2, "peak_memory_mib": 1.0},
-        cost={"parameters": 12, "flops": None, "latency_s": 0.002, "latency_threads": 1, "peak_memory_mib": 5.0},
-        provenance={"commit": "abc", "processor": "some CPU, 2 cores", "device": "cpu"}, latent={}, rows=rows,
-    )  # fmt: skip
-    return dataclasses.replace(made, **changes)
+BOTH = {"background": 0, "reflection": 1}
 
 
 def test_the_interval_is_scipys_percentile_bootstrap() -> None:
     values = np.random.default_rng(1).gamma(2, 3, 60)
-    low, high = statistics.interval(statistics.bootstrap_means(values[:, None], 10_000))
+    low, high = resampling.interval(resampling.bootstrap_means(values[:, None], 10_000))
     theirs = scipy.stats.bootstrap(
         (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(2)
     ).confidence_interval
@@ -83,44 +72,155 @@ def test_holm_is_scipys_step_down() -> None:
     assert holm([]) == []
 
 
-def test_a_line_has_mean_spread_interval_and_rank_of_layers_and_average() -> None:
+def test_a_line_has_mean_spread_interval_and_rank_of_layers_and_target() -> None:
     lines = table(
-        [(record("nmf", scores=((10, 12), (14, 12))),), (record(), record(seed=1, scores=((21, 23), (25, 27))))]
+        [
+            (record("nmf", psnr=((10, 12), (14, 12))),),
+            (record(), record(seed=1, psnr=((21, 23), (25, 27)))),
+        ]
     )
     best = lines[0]
     assert best.first.method == "unet"
-    psnr = best.score(AVERAGE, "psnr")
+    psnr = best.judged("psnr")
     assert psnr is not None
     assert (psnr.mean, psnr.std, psnr.rank) == (pytest.approx(23.5), pytest.approx(0.5**0.5), 1)
     assert (psnr.low, psnr.high) == (pytest.approx(21.5), pytest.approx(25.5)), "of two images, either or both"
-    assert best.score("a", "psnr").mean == pytest.approx(22.5)  # type: ignore[union-attr]
-    assert lines[1].score("b", "mse").rank == 2  # type: ignore[union-attr]
-    assert lines[1].score(AVERAGE, "psnr").std is None  # type: ignore[union-attr]
+    assert best.score("background", "psnr").mean == pytest.approx(22.5)  # type: ignore[union-attr]
+    assert lines[1].score("reflection", "mse").rank == 2  # type: ignore[union-attr]
+    assert lines[1].judged("psnr").std is None  # type: ignore[union-attr]
 
 
-def test_a_method_with_one_of_two_layers_is_ranked_on_that_layer_only() -> None:
-    one = record("dark_channel", scores=((30.0,), (30.0,)))
-    lines = {
-        line.first.method: line for line in table([(one,), (record(),), (record("nmf", scores=((10, 40), (10, 40))),)])
-    }
-    assert lines["dark_channel"].score(AVERAGE, "psnr") is None
-    assert lines["dark_channel"].score("b", "psnr") is None
-    assert lines["dark_channel"].score("a", "psnr").rank == 1  # type: ignore[union-attr]
-    assert {line.part for line in lines.values()} == {"a"}
-    assert [lines[name].judged("psnr").rank for name in ("dark_channel", "unet", "nmf")] == [1, 2, 3]
-    assert lines["nmf"].score(AVERAGE, "psnr").rank == 1  # type: ignore[union-attr]
-    assert lines["unet"].score(AVERAGE, "psnr").rank == 2  # type: ignore[union-attr]
+def test_rows_are_ranked_by_the_target_alone_whatever_else_they_predict_well() -> None:
+    noise = record("noise", psnr=((20, 60), (20, 60)), target=["background"])
+    picture = record("picture", psnr=((26, 10), (26, 10)), target=["background"])
+    lines = table([(noise,), (picture,)])
+    assert [line.first.method for line in lines] == ["picture", "noise"]
+    assert [line.judged("psnr").mean for line in lines] == [26, 20]  # type: ignore[union-attr]
+    assert [line.judged("psnr").rank for line in lines] == [1, 2]  # type: ignore[union-attr]
+    assert [line.score("reflection", "psnr").rank for line in lines] == [2, 1]  # type: ignore[union-attr]
+    assert lines[0].target == lines[0].layers["background"]
+    assert per_image([noise], "psnr") == {"000000": 20, "000001": 20}
+    assert per_image([noise], "psnr", ["reflection"]) == {"000000": 60, "000001": 60}
 
 
-@pytest.mark.parametrize("change", [{"protocol": "y"}, {"data_digest": "other"}, {"scores": ((50.0, 50.0),)}])
-def test_what_was_judged_otherwise_is_shown_but_not_ranked(change: dict[str, Any]) -> None:
+def test_a_row_without_every_target_layer_is_ranked_on_the_layers_that_it_gives_only() -> None:
+    one = record("one", psnr=((30,), (30,)))
+    lines = {line.first.method: line for line in table([(one,), (record(),), (record("nmf", psnr=((10, 40),) * 2),)])}
+    assert lines["one"].judged("psnr") is None
+    assert not lines["one"].ranked
+    assert lines["one"].score("reflection", "psnr") is None
+    assert lines["one"].score("background", "psnr").rank == 1  # type: ignore[union-attr]
+    assert lines["nmf"].judged("psnr").rank == 1  # type: ignore[union-attr]
+    assert lines["unet"].judged("psnr").rank == 2  # type: ignore[union-attr]
+    assert list(lines) == ["nmf", "unet", "one"], "what is not ranked stands last"
+
+
+def test_one_layer_is_enough_where_the_task_is_for_it() -> None:
+    one = record("one", psnr=((30,), (30,)), target=["background"])
+    both = record(target=["background"])
+    assert [line.judged("psnr").rank for line in table([(one,), (both,)])] == [1, 2]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"data_digest": "other"}, "its test data have other contents"),
+        ({"psnr": ((50.0, 50.0),)}, "it was judged on 1 other images, not on the 2 of this table"),
+        ({"ids": ("000000", "else")}, "it was judged on 2 other images, not on the 2 of this table"),
+        (
+            {"identities": {**record().identities, "metrics": "metrics@2"}},
+            "its scores are of metrics@2, the others'",
+        ),
+        ({"identities": {**record().identities, "data": "digits@2"}}, "its data are of digits@2, the others' of"),
+        ({"target": ["background"]}, "its task is for background, not for background and reflection"),
+    ],
+)
+def test_what_was_judged_otherwise_is_shown_but_not_ranked(change: dict[str, Any], why: str) -> None:
     lines = table([(record("odd", **change),), (record("a"),), (record("b"),)])
     assert [line.first.method for line in lines] == ["a", "b", "odd"]
-    assert not lines[2].comparable
-    assert all(score.rank is None for metrics in lines[2].scores.values() for score in metrics.values())
-    assert lines[0].score(AVERAGE, "psnr").rank == 1  # type: ignore[union-attr]
+    assert why in lines[2].unlike
+    assert lines[2].judged("psnr") is not None
+    for measured in (lines[2].target, *lines[2].layers.values()):
+        assert all(score.rank is None for score in measured.values())
+    assert lines[0].judged("psnr").rank == 1  # type: ignore[union-attr]
+
+
+def test_seeds_of_unlike_versions_are_not_ranked_as_one_row() -> None:
+    identities = {**record().identities, "method": "unet@2"}
+    lines = table([(record(), record(seed=1, identities=identities)), (record("nmf"),)])
+    assert lines[1].unlike == "its seeds are of unet@1 and unet@2"
 
 
 def test_equal_scores_share_a_rank() -> None:
-    lines = table([(record("a"),), (record("b"),), (record("c", scores=((1, 1), (1, 1))),)])
-    assert [line.score(AVERAGE, "psnr").rank for line in lines] == [1, 1, 3]  # type: ignore[union-attr]
+    lines = table([(record("a"),), (record("b"),), (record("c", psnr=((1, 1), (1, 1))),)])
+    assert [line.judged("psnr").rank for line in lines] == [1, 1, 3]  # type: ignore[union-attr]
+
+
+def test_a_table_is_of_one_protocol_the_tasks_own_or_any_that_is_stored() -> None:
+    groups = [(record("a"),), (record("b", protocols=["rgb@1"]),), (record("c"),)]
+    assert statistics.protocols(groups) == ["rgb@1", "rgb-uniform@1"]
+    own = table(groups)
+    assert [line.judged("psnr").mean for line in own] == [23, 23, 23]  # type: ignore[union-attr]
+    other = table(groups, "rgb-uniform@1")
+    assert [line.judged("psnr").mean for line in other[:2]] == [24, 24]  # type: ignore[union-attr]
+    assert other[2].unlike == "it has no scores under rgb-uniform@1, only under rgb@1"
+    assert (other[2].target, other[2].layers) == ({}, {})
+
+
+def test_a_row_of_another_own_protocol_is_ranked_under_the_tables_if_it_is_stored() -> None:
+    groups = [(record("a"),), (record("b"),), (record("odd", protocols=["rgb-uniform@1", "rgb@1"]),)]
+    assert {line.protocol for line in table(groups)} == {"rgb@1"}
+    assert [line.judged("psnr").mean for line in table(groups)] == [24, 23, 23]  # type: ignore[union-attr]
+
+
+def test_pooled_psnr_is_of_the_mean_error_and_so_is_its_interval() -> None:
+    generator = np.random.default_rng(5)
+    psnr = generator.normal(25, 4, (2, 60, 2))
+    group = tuple(record(seed=seed, psnr=psnr[seed]) for seed in (0, 1))
+    (line,) = table([group])
+    errors = (10 ** (-psnr / 10)).mean(1)  # (seeds, layers)
+    pooled = -10 * np.log10(errors)
+    for layer, place in BOTH.items():
+        score = line.score(layer, POOLED)
+        assert score is not None
+        assert score.mean == pytest.approx(pooled[:, place].mean(), abs=1e-5)
+        assert score.mean == pytest.approx(np.mean([one.pooled_psnr(layer) for one in group]), abs=1e-9)
+        assert score.std == pytest.approx(pooled[:, place].std(ddof=1), abs=1e-4)
+    score = line.judged(POOLED)
+    assert score is not None
+    assert score.mean == pytest.approx(pooled.mean(), abs=1e-5)
+    assert score.mean < line.judged("psnr").mean  # type: ignore[union-attr]
+
+    def pool(a: np.ndarray, b: np.ndarray, axis: int = -1) -> Any:
+        return np.mean([-10 * np.log10(np.mean(10 ** (-of / 10), axis)) for of in (a, b)], 0)
+
+    columns = tuple(psnr[0, :, place] for place in (0, 1))
+    (alone,) = table([(record(psnr=psnr[0]),)])
+    theirs = scipy.stats.bootstrap(
+        columns, pool, n_resamples=10_000, method="percentile", paired=True, rng=np.random.default_rng(6)
+    ).confidence_interval
+    score = alone.judged(POOLED)
+    assert score is not None
+    assert (score.low, score.high) == pytest.approx((theirs.low, theirs.high), abs=0.15)
+
+
+def test_images_are_paired_by_name_whatever_their_order() -> None:
+    psnr = np.random.default_rng(7).normal(20, 3, (30, 2))
+    turned = record("b", psnr=psnr[::-1], ids=record(psnr=psnr).ids[::-1])
+    first, second = table([(record("a", psnr=psnr),), (turned,)])
+    assert (first.target, first.layers) == (second.target, second.layers)
+    assert per_image([first.first, second.first], "ssim") == pytest.approx(per_image([first.first], "ssim"))
+
+
+def test_seeds_that_lack_images_are_told_and_what_they_share_is_shown() -> None:
+    group = (record(), dataclasses.replace(record(seed=1), scores=scores(((30, 32),)), ids=("000001",)))
+    lines = table([group, (record("nmf"),)])
+    assert lines[1].unlike.startswith("it was judged on 1 other images")
+    assert lines[1].judged("psnr").mean == pytest.approx((25 + 31) / 2)  # type: ignore[union-attr]
+
+
+def test_whoever_reads_records_needs_no_torch() -> None:
+    modules = "checks, compare, evidence, gallery, leaderboard, places, publish, published, records, statistics, tables"
+    code = f"import sys\nfrom benchmark import {modules}\nprint({{'torch', 'lightning', 'scipy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

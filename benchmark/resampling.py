@@ -1,0 +1,127 @@
+"""Resampling test images: intervals of means, and whether one method beats another.
+
+Everything is a pure function of its arguments: resampling has a fixed seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 2000
+"""Bootstrap samples."""
+
+LEVEL = 0.95
+"""Of an interval."""
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+
+@lru_cache(maxsize=4)
+def _counts(images: int, draws: int) -> NDArray[np.uint8]:
+    """(draws, images) how often each sample has each image; the same for all methods, so that they are paired."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    counts = np.empty((draws, images), np.uint8)
+    for i in range(draws):
+        counts[i] = np.bincount(generator.integers(0, images, images), minlength=images)
+    return counts
+
+
+def bootstrap_means(values: Matrix, draws: int = DRAWS) -> Matrix:
+    """Means of bootstrap samples of images.
+
+    Args:
+        values: (images, columns).
+        draws: how many samples.
+
+    Returns:
+        (draws, columns).
+    """
+    counts = _counts(len(values), draws)
+    blocks = [counts[i : i + 500].astype(np.float64) @ values for i in range(0, draws, 500)]
+    means: Matrix = np.concatenate(blocks) / len(values)
+    return means
+
+
+def interval(means: Matrix, level: float = LEVEL) -> tuple[Vector, Vector]:
+    """Lower and upper percentile of bootstrap means, for each column."""
+    low, high = np.quantile(np.ascontiguousarray(means.T), [(1 - level) / 2, (1 + level) / 2], axis=-1)
+    return low, high
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods on the same images, A minus B.
+
+    Attributes:
+        images: pairs.
+        difference: mean over images of A's score minus B's.
+        low: of the paired bootstrap 95 % interval.
+        high: likewise.
+        p: two-sided, that a mean so far from zero comes from resampling differences whose mean is zero.
+        wins: share of the images on which A is better; an equal score counts half.
+        effect: the difference in standard deviations of the images' differences; 0 where both are equal everywhere.
+    """
+
+    images: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    wins: float
+    effect: float
+
+
+def paired(
+    a: Mapping[str, float], b: Mapping[str, float], *, higher_is_better: bool, draws: int = 10_000
+) -> Comparison:
+    """Compare two methods on the images that both have.
+
+    Args:
+        a: image id -> score.
+        b: likewise.
+        higher_is_better: of the metric.
+        draws: bootstrap samples.
+
+    Raises:
+        ValueError: fewer than two images in common.
+    """
+    names = sorted(a.keys() & b.keys())
+    if len(names) < 2:
+        raise ValueError(f"{len(names)} images in common: at least 2 are needed.")
+    differences = np.array([a[name] - b[name] for name in names])
+    observed = float(differences.mean())
+    means = bootstrap_means(differences[:, None], draws)[:, 0]
+    low, high = interval(means)
+    # Centred on zero, the resampled means show what chance alone gives. One is added on both sides: p is never 0.
+    tolerance = 1e-12 + 1e-9 * float(np.abs(differences).max())
+    beyond = int((np.abs(means - observed) >= abs(observed) - tolerance).sum())
+    better = differences > 0 if higher_is_better else differences < 0
+    spread = float(differences.std(ddof=1))
+    return Comparison(
+        len(names),
+        observed,
+        float(low),
+        float(high),
+        (beyond + 1) / (draws + 1),
+        float(better.mean() + (differences == 0).mean() / 2),
+        observed / spread if spread > 0 else 0.0,
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values after Holm's correction for all of them together, in the order given.
+
+    Source: Holm 1979, A simple sequentially rejective multiple test procedure.
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for place, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[i]))
+        corrected[i] = largest
+    return corrected
