@@ -30,7 +30,9 @@ def scored(case: str, rank: int, world: int) -> LayerScores:
     mask = torch.ones(count, 1, height, width, dtype=torch.bool)
     mask[1::3, :, 12:] = False  # a batch may hold images with a mask beside others without
     scores = LayerScores(stored_for("rgb", channels), ordered=False, expected=count)
-    for chunk in torch.arange(count)[rank::world].split(BATCH):
+    own = list(range(rank, count, world))
+    for start in range(0, len(own), BATCH):
+        chunk = torch.tensor(own[start : start + BATCH])
         scores.update(estimates[chunk], layers[chunk], mask[chunk], chunk)
     return scores
 
