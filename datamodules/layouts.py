@@ -22,12 +22,14 @@ class Layout:
             photograph); its group ``id`` is the image's name.
         layers: layer -> path of its truth, with the groups of ``image`` (``{id}``); empty for photographs.
         mask: path of the mask of scored pixels, likewise. ``file#key`` names an array of an HDF5 file.
+        depth: path of a photograph's depth map, likewise.
         shown: what the expression stands for, where it is hard to read.
     """
 
     image: str
     layers: dict[str, str] = field(default_factory=dict)
     mask: str | None = None
+    depth: str | None = None
     shown: str = ""
 
     def text(self) -> str:
@@ -37,7 +39,7 @@ class Layout:
         image = self.image.replace(PHOTOGRAPH, ".png")
         image = re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"{\1}", image)
         image = re.sub(r"\(\?:[^()]*\)\?", "", image).replace("(?:", "").replace(")", "").replace("\\", "")
-        paths = [image, *self.layers.values(), *([self.mask] if self.mask else [])]
+        paths = [image, *self.layers.values(), *(path for path in (self.mask, self.depth) if path)]
         return " with ".join(path.replace("{top}", "") for path in paths)
 
 
@@ -57,6 +59,7 @@ class RealSet:
         origin: where to get it.
         copies: digest of a known copy's files -> what that copy is.
         train: names of the official training images, where the set has such a list.
+        splits: names of its split files, the one that is used by default first.
         centre_crop: whether a truth may be larger than its mixture and is then cropped around its centre.
     """
 
@@ -71,6 +74,7 @@ class RealSet:
     origin: str
     copies: dict[str, str] = field(default_factory=dict)
     train: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
     centre_crop: bool = False
 
     @property
@@ -92,17 +96,19 @@ class Pair:
         image: path of the mixture or photograph; ``file#key`` for an array of an HDF5 file.
         layers: layer -> path of its truth.
         mask: path of the mask of scored pixels.
+        depth: path of the photograph's depth map.
     """
 
     name: str
     image: str
     layers: dict[str, str]
-    mask: str | None
+    mask: str | None = None
+    depth: str | None = None
 
     @property
     def files(self) -> list[Path]:
         """All files of the pair."""
-        paths = [self.image, *self.layers.values(), *([self.mask] if self.mask else [])]
+        paths = [self.image, *self.layers.values(), *(path for path in (self.mask, self.depth) if path)]
         return list(dict.fromkeys(Path(path.partition("#")[0]) for path in paths))
 
 
@@ -156,4 +162,5 @@ def _pair(layout: Layout, folder: Path, file: str) -> Pair | None:
     name = (names["id"] + names.get("rest", "")).replace("/", "-").rstrip("-")
     image = str(folder / file) + ("#haze" if file.endswith(".h5") else "")
     layers = {layer: str(folder / template.format(**names)) for layer, template in layout.layers.items()}
-    return Pair(name, image, layers, str(folder / layout.mask.format(**names)) if layout.mask else None)
+    mask, depth = (str(folder / path.format(**names)) if path else None for path in (layout.mask, layout.depth))
+    return Pair(name, image, layers, mask, depth)

@@ -6,6 +6,8 @@ either as its authors' archive unpacks or in the short layout that is named firs
 
 from __future__ import annotations
 
+from typing import Any
+
 from datamodules.layouts import PHOTOGRAPH, Layout, RealSet
 
 PHOTOGRAPHS = "photographs"
@@ -17,24 +19,41 @@ def _pairs(mixture: str, **layers: str) -> Layout:
     return Layout(rf"{mixture}/(?P<id>[^/]+)\.png", {name: f"{folder}/{{id}}.png" for name, folder in layers.items()})
 
 
-def _rain(name: str, weight: str, title: str, copies: dict[str, str]) -> RealSet:
-    official = rf"(?P<top>(?:rain_data_test_{weight}/)?(?:rain_{weight.lower()}_test/)?)"
+_RAIN = "Yang et al., Deep Joint Rain Detection and Removal from a Single Image, CVPR 2017"
+_RAIN_PAGE = "the authors' project page (Deep Joint Rain Detection and Removal)"
+
+
+def _rain(name: str, title: str, count: int, top: str, origin: str = _RAIN_PAGE, **known: Any) -> RealSet:
+    """Rain of Yang et al.: ``rain`` beside ``norain``, in folders of these names or by their names alone.
+
+    Args:
+        name: of the set.
+        title: in the literature.
+        count: of its pairs.
+        top: expression of the archive's top folders.
+        origin: where it is.
+        **known: splits and copies.
+    """
+    top = f"(?P<top>{top})"
     return RealSet(
         name=name,
         task="Rain",
         title=title,
         layouts=(
             _pairs("input", background="target"),
-            Layout(r"rainy/rain-(?P<id>\d+)\.png", {"background": "norain-{id}.png"}),
-            Layout(official + r"rain/X2/norain-(?P<id>\d+)x2\.png", {"background": "{top}norain-{id}.png"}),
-            Layout(official + r"rain/norain-(?P<id>\d+)(?:x2)?\.png", {"background": "{top}norain/norain-{id}.png"}),
+            Layout(top + r"rain-(?P<id>\d+)\.png", {"background": "{top}norain-{id}.png"}),
+            Layout(top + r"rainy/rain-(?P<id>\d+)\.png", {"background": "{top}norain-{id}.png"}),
+            Layout(top + r"rain/X2/norain-(?P<id>\d+)x2\.png", {"background": "{top}norain-{id}.png"}),
+            Layout(
+                top + r"rain/(?:X2/)?(?:no)?rain-(?P<id>\d+)(?:x2)?\.png", {"background": "{top}norain/norain-{id}.png"}
+            ),
         ),
-        count=100,
-        size=(320, 480),
-        citation="Yang et al., Deep Joint Rain Detection and Removal from a Single Image, CVPR 2017",
+        count=count,
+        size=(320, 480) if count == 100 else None,
+        citation=_RAIN,
         licence="research use",
-        origin="the authors' project page (Deep Joint Rain Detection and Removal)",
-        copies=copies,
+        origin=origin,
+        **known,
     )
 
 
@@ -59,39 +78,93 @@ def _sir2(name: str, title: str, count: int, official: str) -> RealSet:
     )
 
 
+_BEHIND_GLASS = tuple(
+    Layout(rf"{blended}/(?P<id>[^/]+)\.(?P<kind>png|jpg|jpeg)", {"background": f"{clear}/{{id}}.{{kind}}"})
+    for blended, clear in (("blended", "transmission"), ("blended", "transmission_layer"))
+)
+"""Photographs through glass, with and without it; nobody knows the reflection."""
+
+
+def _nature(name: str, title: str, count: int) -> RealSet:
+    origin = "the authors' repository (IBCLN)"
+    return RealSet(name, "Reflection", title, _BEHIND_GLASS, count, None, _NATURE, "research use", origin)
+
+
 def _photographs(name: str, title: str, count: int, citation: str, origin: str) -> RealSet:
     """A flat folder of clean images."""
     layout = Layout(r"(?P<id>[^/]+)" + PHOTOGRAPH, shown="image files")
     return RealSet(name, PHOTOGRAPHS, title, (layout,), count, None, citation, "research use", origin)
 
 
+_RAIN_OLD = "the deraining literature (PReNet's RainTrainL and RainTrainH): the authors' page has Rain200L and Rain200H"
+_PLNET = "Zhang et al., Single Image Reflection Separation with Perceptual Losses, CVPR 2018"
+_NATURE = "Li et al., Single Image Reflection Removal through Cascaded Refinement, CVPR 2020"
 _DEHAZING = "Li et al., Benchmarking Single-Image Dehazing and Beyond, IEEE TIP 2019"
 _RICE = "Lin et al., A Remote Sensing Image Dataset for Cloud Removal, 2019"
+
+
+def _reside(name: str, title: str, count: int, top: str) -> RealSet:
+    """A training set of RESIDE: ``hazy/SCENE_….png`` with ``clear/SCENE.png``; OTS's hazy images lie in four parts."""
+    hazy = rf"(?P<top>{top})(?:hazy|haze)/(?:part\d/)?(?P<id>(?P<scene>\d+)_[\d._]*\d)\.(?P<kind>png|jpg)"
+    return RealSet(
+        name=name,
+        task="Haze",
+        title=title,
+        layouts=tuple(
+            Layout(hazy, {"background": f"{{top}}{clear}/{{scene}}.{{kind}}"}) for clear in ("clear", "gt", "GT")
+        ),
+        count=count,
+        size=None,
+        citation=_DEHAZING,
+        licence="research use",
+        origin="the RESIDE data sets' page (training sets)",
+        centre_crop=True,
+    )
+
 
 _ALL = (
     _rain(
         "rain100l",
-        "Light",
         "Rain100L",
-        {"fd77d7171284d6c22f4bc3484cd63021a8a99bc95e4e6b38de980cce289e77c3": "the whole test set"},
+        100,
+        r"(?:rain_data_test_Light/)?(?:rain_light_test/)?",
+        splits=("rain100l", "rain100l-old"),
+        copies={"fd77d7171284d6c22f4bc3484cd63021a8a99bc95e4e6b38de980cce289e77c3": "the whole test set"},
     ),
-    _rain("rain100h", "Heavy", "Rain100H", {}),
+    _rain("rain100h", "Rain100H", 100, r"(?:rain_data_test_Heavy/)?(?:rain_heavy_test/)?"),
+    _rain("raintrainl", "RainTrainL", 200, r"(?:RainTrainL/)?", _RAIN_OLD),
+    _rain("raintrainh", "RainTrainH", 1800, r"(?:RainTrainH/)?", f"{_RAIN_OLD}; 1,254 without Rain100H's images"),
+    _rain("rain200l", "Rain200L", 200, r"(?:rain_data_test_Light/)?"),
+    _rain("rain200h", "Rain200H", 200, r"(?:rain_data_test_Heavy/)?"),
+    _rain("rain200l_train", "Rain200L, training", 1800, r"(?:rain_data_train_Light/)?"),
+    _rain("rain200h_train", "Rain200H, training", 1800, r"(?:rain_data_train_Heavy/)?"),
     RealSet(
         name="real20",
         task="Reflection",
         title="Real20",
-        layouts=(
-            _pairs("blended", background="transmission"),
-            _pairs("blended", background="transmission_layer"),
-            Layout(r"blended/(?P<id>[^/]+)\.jpg", {"background": "transmission_layer/{id}.jpg"}),
-        ),
+        layouts=_BEHIND_GLASS,
         count=20,
         size=None,
-        citation="Zhang et al., Single Image Reflection Separation with Perceptual Losses, CVPR 2018",
+        citation=_PLNET,
         copies={"5ee7f2a90f4f84820f9ff30fc81b3f4feaffd67517081c52a8a5e467bfc59453": "all 20 pairs, short side 300"},
         licence="research use",
         origin="the authors' repository (perceptual-reflection-removal); short side 300, 420 or 512 in the field",
     ),
+    RealSet(
+        name="real88",
+        task="Reflection",
+        title="Real88 (the real training pairs)",
+        layouts=_BEHIND_GLASS,
+        count=88,
+        size=None,
+        citation=_PLNET,
+        splits=("real81", "real88"),
+        copies={"090dd4342f9bb88ba35aaa6b22c28450c59019c868dc8501768a511a4869277b": "all 88 pairs, short side 384"},
+        licence="research use",
+        origin="the authors' repository (perceptual-reflection-removal): its 89 or 90 training pairs without no. 77",
+    ),
+    _nature("nature", "Nature", 20),
+    _nature("nature_train", "Nature, training", 200),
     RealSet(
         name="ceilnet_synthetic",
         task="Reflection",
@@ -151,6 +224,8 @@ _ALL = (
         origin="the RESIDE data sets' page (SOTS)",
         centre_crop=True,
     ),
+    _reside("its", "RESIDE ITS (indoor training)", 13_990, r"(?:ITS/)?(?:ITS_v2/)?(?:train/)?"),
+    _reside("ots", "RESIDE OTS (outdoor training)", 72_135, r"(?:OTS/)?(?:OTS_BETA/)?(?:train/)?"),
     RealSet(
         name="o_haze",
         task="Haze",
@@ -189,6 +264,7 @@ _ALL = (
         count=500,
         size=(512, 512),
         citation=_RICE,
+        splits=("rice1",),
         copies={"f7d65967f6099ec420d51963d2147e896ae657441ccd96fd5603290b3975d17c": "100 pairs at half size"},
         licence="research use",
         origin="the authors' repository (RICE_DATASET)",
@@ -259,6 +335,23 @@ _ALL = (
         copies={"eb45ddf787614d9a1dd1f387c01dabf536660240d282a2de6f7a4ba9426423c9": "all 500 photographs"},
         licence="research use",
         origin="the Berkeley Segmentation Data Set's page",
+    ),
+    RealSet(
+        name="nyu_depth",
+        task=PHOTOGRAPHS,
+        title="NYU Depth v2",
+        layouts=(
+            Layout(r"(?P<id>[^/]+)\.(?:jpg|png)", depth="depth/{id}.png"),
+            Layout(r"(?P<top>(?:ITS/)?(?:ITS_v2/)?(?:train/)?)clear/(?P<id>\d+)\.png", depth="{top}trans/{id}_1.png"),
+        ),
+        count=1399,
+        size=None,
+        citation="Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, ECCV 2012",
+        copies={
+            "f3e574aa1b5e04dfb7283d5136976eefe42f1f23caa6a3ab1c3b4bee3a8afe2b": "400 scenes of RESIDE's training set"
+        },
+        licence="research use",
+        origin="the RESIDE data sets' page (ITS: clear and trans), or the NYU Depth v2 page without the scenes of SOTS",
     ),
     _photographs("set5", "Set5", 5, "Bevilacqua et al., BMVC 2012", "the super-resolution literature"),
     _photographs("set14", "Set14", 14, "Zeyde et al., Curves and Surfaces 2010", "the super-resolution literature"),
