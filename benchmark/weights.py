@@ -111,6 +111,8 @@ def learnt_from(record: Record) -> str:
     data = record.config.get("data", {})
     given = data.get("init_args", {})
     source = given.get("train_source") or given.get("source")
+    if isinstance(source, dict):
+        source = " + ".join(f"{weight:g} {one}" for one, weight in source.items())
     name = str(data.get("class_path", record.dataset)).rpartition(".")[2]
     return f"{name}{f', {source}' if source else ''}, {record.training['images_seen']:,} images"
 

@@ -20,7 +20,7 @@ from lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from datamodules.mixing import Mixing
-from datamodules.types import LayerBatch, LayerSpec, Pairing, Role, Sample, UnmixedBatch, UserError
+from datamodules.types import LayerBatch, LayerSpec, Pairing, Role, Sample, UnmixedBatch, UserError, WovenBatch
 
 EVALUATION_SEED = 0
 """Seeds the select and test roles, whatever the run's own seed: every run is judged on the same images."""
@@ -327,6 +327,12 @@ class LayerDataModule(LightningDataModule, ABC):
             mixtures, *others = (self._mix(one, role) for one in batch)
             foreign = [other.layers[:, i] for i, other in enumerate(others)]
             return mixtures._replace(layers=torch.stack(foreign, 1))
+        if isinstance(batch, WovenBatch):
+            blended, given = self._mix(batch.unmixed, role), batch.mixed
+            order = torch.tensor(batch.order, device=blended.mixture.device)
+            ids = blended.ids + given.ids
+            mixture, layers, mask = (torch.cat(pair)[order] for pair in zip(blended[:3], given[:3], strict=True))
+            return LayerBatch(mixture, layers, mask, [ids[i] for i in batch.order])
         if isinstance(batch, UnmixedBatch):
             mixing = self.mixing_of(role)
             layers = mixing.render(batch.sources, batch.parameters)
@@ -338,7 +344,13 @@ class LayerDataModule(LightningDataModule, ABC):
 def _collate(items: list[Any]) -> Any:
     if type(items[0]) is tuple:
         return [_collate(list(column)) for column in zip(*items, strict=True)]
+    kinds = [isinstance(item, LayerBatch) for item in items]
+    if any(kinds) and not all(kinds):
+        places = sorted(range(len(items)), key=kinds.__getitem__)  # what is to be blended first
+        woven = [items[i] for i in places]
+        parts = _collate(woven[: kinds.count(False)]), _collate(woven[kinds.count(False) :])
+        return WovenBatch(*parts, order=sorted(range(len(items)), key=places.__getitem__))
     first, second, mask, ids = zip(*items, strict=True)
-    if isinstance(items[0], LayerBatch):
+    if kinds[0]:
         return LayerBatch(torch.stack(first), torch.stack(second), torch.stack(mask), list(ids))
     return UnmixedBatch(torch.stack(first), default_collate(list(second)), torch.stack(mask), list(ids))

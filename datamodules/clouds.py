@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datamodules.derived import veil
 from datamodules.mixing import Mixing, ThinClouds
 from datamodules.picture_task import PictureTask
 
@@ -16,6 +17,7 @@ class Clouds(PictureTask):
 
     layer_names = ("background", "cloud")
     target_names = ("background",)
+    derive = staticmethod(veil)
     citation = "clouds of multi-octave noise"
 
     @staticmethod

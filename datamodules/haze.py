@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from datamodules.derived import veil
 from datamodules.fields import octave_noise, relief
 from datamodules.mixing import AtmosphericScattering, Mixing, YellowHaze
 from datamodules.picture_task import PictureTask
@@ -28,6 +29,7 @@ class Haze(PictureTask):
 
     layer_names = ("background", "haze")
     target_names = ("background",)
+    derive = staticmethod(veil)
     citation = "haze by atmospheric scattering"
 
     @staticmethod

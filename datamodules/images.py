@@ -224,11 +224,25 @@ def read_array(path: Path, key: str) -> Tensor:
     return image / 255 if array.dtype == numpy.uint8 else image.clamp(0, 1)
 
 
-def read_depth(path: Path) -> Image.Image:
+def depth_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a depth map.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if path.suffix not in (".npy", ".npz"):
+        return read_header(path).size
+    height, width = _array(path).shape
+    return height, width
+
+
+def read_depth(path: Path, *, transmission: bool = False) -> Image.Image:
     """A depth map, scaled so that its largest value is 1.
 
     Args:
         path: of a grey PNG of 8 or 16 bits, or a NumPy file; larger is farther.
+        transmission: whether the file holds the transmission t = exp(−β·d) instead; then d is log t in units of the
+            smallest log t, whatever β was.
 
     Returns:
         An image of the mode F, values in [0, 1].
@@ -236,18 +250,25 @@ def read_depth(path: Path) -> Image.Image:
     Raises:
         UserError: the file cannot be read, or is zero everywhere.
     """
-    try:
-        if path.suffix in (".npy", ".npz"):
-            loaded = numpy.load(path)
-            depth = numpy.asarray(loaded if path.suffix == ".npy" else loaded[loaded.files[0]], dtype=numpy.float32)
-        else:
-            depth = read_image(path, channels=1)[0].numpy()
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+    depth = _array(path) if path.suffix in (".npy", ".npz") else read_image(path, channels=1)[0].numpy()
+    if transmission:
+        depth = -numpy.log(depth.clip(1 / 255, 1))
     depth = numpy.where(numpy.isfinite(depth), depth, 0)
     if depth.max() <= 0:
         raise UserError(f"the depth map {path} is zero everywhere: replace or remove it.")
     return Image.fromarray(depth / depth.max(), mode="F")
+
+
+def _array(path: Path) -> numpy.ndarray:
+    """The first array of a NumPy file, as (H, W) float32."""
+    try:
+        loaded = numpy.load(path)
+        array = numpy.asarray(loaded if path.suffix == ".npy" else loaded[loaded.files[0]], dtype=numpy.float32)
+    except (OSError, ValueError, IndexError) as error:
+        raise _unreadable(path, error) from error
+    if array.ndim != 2:
+        raise UserError(f"the depth map {path} has the shape {array.shape}: it must have two sides.")
+    return array
 
 
 def _is_png16(raw: bytes) -> bool:

@@ -13,6 +13,7 @@ from datamodules.fields import shading
 from datamodules.mixing import Mixing, Product
 from datamodules.picture_task import PictureTask
 from datamodules.pictures import GENERATED, DeadLeaves, Pictures
+from datamodules.real_pairs import RealPairs
 from datamodules.types import Role, Sample, UserError
 
 
@@ -46,7 +47,8 @@ class Intrinsic(PictureTask):
 
     def __init__(self, source: str = GENERATED, layers_of_test_scenes: bool = False, **kwargs: Any) -> None:
         super().__init__(source=source, **kwargs)
-        if layers_of_test_scenes and (self.pairing == "paired" or not self.real or self.real is not self.real_training):
+        alone = self.real is not None and list(self.training) == [self.source]
+        if layers_of_test_scenes and (self.pairing == "paired" or not alone):
             raise UserError(
                 f"layers_of_test_scenes with pairing {self.pairing}, source {source}, train_source "
                 f"{self.train_source}: it needs --data.pairing=unpaired and mit_intrinsic as both sources."
@@ -55,7 +57,7 @@ class Intrinsic(PictureTask):
 
     def draw(self, role: Role, k: int, generator: torch.Generator, scenes: slice = EVERY_SCENE) -> Sample:
         if self.layers_of_test_scenes and role == "train":
-            pairs = self._pairs["test" if scenes == LAYER_SCENES else "train"]
+            pairs: RealPairs = self.opened("test" if scenes == LAYER_SCENES else "train")
             return pairs.crop(k, self.size, generator)
         return super().draw(role, k, generator, scenes)
 

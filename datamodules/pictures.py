@@ -17,7 +17,7 @@ from datamodules import sources
 from datamodules.base import EVERY_SCENE, missing_data
 from datamodules.dead_leaves import dead_leaves, product_picture
 from datamodules.errors import UserError
-from datamodules.images import IMAGE_SUFFIXES, open_photograph, read_depth, read_header, to_tensor
+from datamodules.images import IMAGE_SUFFIXES, depth_size, open_photograph, read_depth, read_header, to_tensor
 from datamodules.layouts import files_below, match
 from datamodules.sets import SETS
 from datamodules.types import Role
@@ -28,8 +28,26 @@ EMBEDDED = "embedded"
 TRAINING_ZOOM = (1.25, 1.875)
 """A crop's photograph is resized so that its shorter side is the crop's side times this: 320 to 480 for 256 (DMGN)."""
 
+FIXED_ZOOM = 0.4
+"""Where between the ends of its range the scale of a crop lies that is not augmented."""
+
 HELD_IN_MEMORY = 512 * 2**20
 """Bytes of decoded photographs that one process keeps."""
+
+
+def crop_side(shorter: int, size: int, place: float, scale: tuple[float, float] | None) -> float:
+    """Side of a training crop in its photograph's pixels.
+
+    Args:
+        shorter: side of the photograph.
+        size: of the crop once it is resized.
+        place: in [0, 1], between the ends of the range.
+        scale: range of the factor by which the photograph is reduced, 1 for not at all; None for
+            ``TRAINING_ZOOM``, in proportion to the photograph.
+    """
+    low, high = TRAINING_ZOOM if scale is None else scale
+    factor = low + (high - low) * place
+    return shorter / factor if scale is None else min(shorter, size / factor)
 
 
 class Picture(NamedTuple):
@@ -98,18 +116,25 @@ class Photographs(Pictures):
         paths: of the files; their headers are read at once.
         size: side of the largest crop that will be asked for.
         whole: take the largest square around the middle where a crop is not augmented.
+        scale: range of the factor by which photographs are reduced before they are cropped, 1 for full size; None for
+            crops in proportion to the photograph (``TRAINING_ZOOM``).
 
     Raises:
-        UserError: a file that is no image, or too small.
+        UserError: a file that is no image, or too small, or a depth map that has another shape than its photograph.
 
     Attributes:
         grey: photographs without colour; they get three equal channels.
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, *, whole: bool = False) -> None:
-        self.paths, self.whole = paths, whole
-        self.grey = [path for path in paths if read_header(path).grey]
-        self.short_side = round(2 * size)
+    def __init__(
+        self, paths: Sequence[Path], size: int, *, whole: bool = False, scale: tuple[float, float] | None = None
+    ) -> None:
+        self.paths, self.whole, self.scale = paths, whole, scale
+        headers = {path: read_header(path) for path in paths}
+        self.grey = [path for path, header in headers.items() if header.grey]
+        for path, header in headers.items():
+            check_depth(path, header.size)
+        self.short_side = round(2 * size) if scale is None else None
         self._images: dict[Path, Image.Image] = {}
         self._depths: dict[Path, Image.Image | None] = {}
         self._held = 0
@@ -129,11 +154,9 @@ class Photographs(Pictures):
     def _crop(self, path: Path, size: int, generator: torch.Generator, augment: bool) -> Picture:
         image, depth = self._open(path)
         where, flip, scale = torch.rand(2, generator=generator).tolist(), *torch.rand(2, generator=generator).tolist()
-        low, high = TRAINING_ZOOM
-        zoom = low + (high - low) * (scale if augment else 0.4)
+        side = crop_side(min(image.size), size, scale if augment else FIXED_ZOOM, self.scale)
         if self.whole and not augment:
-            where, zoom = [0.5, 0.5], 1.0
-        side = min(image.size) / zoom
+            where, side = [0.5, 0.5], float(min(image.size))
         left, top = (place * (extent - side) for place, extent in zip(where, image.size, strict=True))
         box = (left, top, left + side, top + side)
         pixels = to_tensor(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
@@ -156,15 +179,48 @@ class Photographs(Pictures):
         return image, depth
 
 
+def depth_map(photograph: Path) -> Path | None:
+    """The file of a photograph's depth map, None where there is none.
+
+    It is ``depth/NAME.png`` (or ``.npy``) beside the photograph; in RESIDE's layout, where the photograph is
+    ``clear/NAME.png``, it is ``trans/NAME_1.png``, the transmission of its first haze.
+    """
+    for suffix in (".png", ".npy", ".npz"):
+        candidate = photograph.parent / "depth" / (photograph.stem + suffix)
+        if candidate.is_file():
+            return candidate
+    transmission = photograph.parent.parent / "trans" / f"{photograph.stem}_1.png"
+    return transmission if photograph.parent.name == "clear" and transmission.is_file() else None
+
+
+def check_depth(photograph: Path, size: tuple[int, int]) -> None:
+    """Check from the headers that a photograph's depth map, where there is one, has the photograph's shape.
+
+    Args:
+        photograph: the file.
+        size: its (height, width).
+
+    Raises:
+        UserError: sides in another ratio, by more than a pixel of the map.
+    """
+    found = depth_map(photograph)
+    if found is None:
+        return
+    height, width = size
+    down, right = depth_size(found)
+    if abs(down * width - right * height) > max(height, width):
+        raise UserError(
+            f"the depth map {found} has {down}×{right} pixels and its photograph {photograph} {height}×{width}: it "
+            "is of another scene, or cut differently; replace or remove it."
+        )
+
+
 def _depth_of(path: Path) -> Image.Image | None:
-    """The depth map that belongs to a photograph: ``depth/NAME.png`` (or ``.npy``) beside it."""
+    """The depth map that belongs to a photograph, its largest value 1."""
     if path.name == "motorcycle_left.png" and path.parent.name == "data":
         return _motorcycle(path.with_name("motorcycle_disp.npz"))
-    for suffix in (".png", ".npy", ".npz"):
-        candidate = path.parent / "depth" / (path.stem + suffix)
-        if candidate.is_file():
-            return read_depth(candidate)
-    return None
+    found = depth_map(path)
+    return None if found is None else read_depth(found, transmission=found.parent.name == "trans")
 
 
 def _motorcycle(path: Path) -> Image.Image | None:
@@ -187,9 +243,9 @@ def photograph_paths(
     """Photographs that play a role.
 
     ``embedded``: those that ship with scikit-image and scikit-learn. A folder with ``train``, ``val``
-    and ``test`` inside plays the three roles with them; where only ``train`` and ``val`` (or ``test``)
-    are there, the last tenth of ``train`` selects and the other tests. In a flat folder the last
-    fifth tests and the fifth before it selects, in order of name.
+    and ``test`` inside plays the three roles with them; where another set tests, ``test`` trains too.
+    Where only ``train`` and ``val`` (or ``test``) are there, the last tenth of ``train`` selects and the
+    other tests. In a flat folder the last fifth tests and the fifth before it selects, in order of name.
 
     Args:
         source: ``embedded`` or the name of a folder below ``root``.
@@ -207,11 +263,20 @@ def photograph_paths(
     folder = root / source
     if source in SETS:
         known = SETS[source]
-        names = [Path(pair.image).relative_to(folder) for pair in match(known, folder)]
+        pairs = match(known, folder)
+        names = [Path(pair.image).relative_to(folder) for pair in pairs]
+        shallow = [pair for pair in pairs if pair.depth and not Path(pair.depth).is_file()]
+        if shallow:
+            raise UserError(
+                f"{known.title}: {len(shallow)} of {len(pairs)} photographs have no depth map (for example "
+                f"{shallow[0].depth}): add them, or put the photographs into a folder of another name."
+            )
         title, layout, origin = known.title, known.expected(), known.origin
     else:
         names = [Path(name) for name in files_below(folder)] if folder.is_dir() else []
-        names = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES and "depth" not in name.parts]
+        names = [
+            name for name in names if name.suffix.lower() in IMAGE_SUFFIXES and not {"depth", "trans"} & set(name.parts)
+        ]
         title, layout, origin = source, "image files, or folders train, val and test of them", "its authors"
     if kind is not None:
         names = [name for name in names if kind in name.parts]
@@ -229,7 +294,10 @@ def photograph_paths(
         rest = flat[:-held] if shared else flat
         return rest[:-held] if role == "train" else rest[-held:]
     if parts["val"] and parts["test"]:
-        return parts[{"train": "train", "select": "val", "test": "test"}[role]]
+        if role == "train":
+            # Where another set tests, these photographs need not be kept for it.
+            return parts["train"] + ([] if shared else parts["test"])
+        return parts["val" if role == "select" else "test"]
     if role == "test":
         return parts["test"] or parts["val"]
     held = max(2, len(parts["train"]) // 10)

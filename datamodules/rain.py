@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datamodules.derived import remainder
 from datamodules.mixing import HeavyRain, LightRain, Mixing
 from datamodules.picture_task import PictureTask
 
@@ -17,6 +18,7 @@ class Rain(PictureTask):
 
     layer_names = ("background", "rain")
     target_names = ("background",)
+    derive = staticmethod(remainder)
     protocol = "y"
     citation = "streaks after Yang et al., CVPR 2017"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from datamodules.derived import remainder
 from datamodules.mixing import GlassReflection, Mixing
 from datamodules.picture_task import PictureTask
 from datamodules.pictures import Pictures
@@ -26,6 +27,7 @@ class Reflection(PictureTask):
 
     layer_names = ("background", "reflection")
     target_names = ("background",)
+    derive = staticmethod(remainder)
     pictures_in_a_mixture = 2
     protocol = "rgb-uniform"
     citation = "reflections after Zhang et al., CVPR 2018"

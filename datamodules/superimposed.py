@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from datamodules.mixing import Mean, Mixing
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import Pictures
+from datamodules.pictures import GENERATED, Pictures, photograph_paths
 from datamodules.types import Role, UserError
 
 _NAMES = ("first", "second", "third", "fourth")
@@ -34,14 +35,19 @@ class Superimposed(PictureTask):
     def __init__(self, layers: int = 2, other_source: str | None = None, **kwargs: Any) -> None:
         if not 2 <= layers <= len(_NAMES):
             raise UserError(f"{layers} layers: a mixture has 2 to {len(_NAMES)}.")
-        super().__init__(**kwargs)
         self.layer_names = _NAMES[:layers]
         self.pictures_in_a_mixture = layers
         self.other_source = other_source
+        super().__init__(**kwargs)
 
     @staticmethod
     def default_mixing(source: str) -> Mixing:
         return Mean()
+
+    def test_truths(self) -> list[Path]:
+        other = self.other_source
+        known = other is None or other == GENERATED
+        return super().test_truths() + ([] if known else photograph_paths(str(other), "test", self.root, shared=False))
 
     def open_pictures(self, source: str, role: Role) -> list[Pictures]:
         other = self.other_source if role == "test" else None

@@ -10,7 +10,7 @@ from datamodules.errors import UserError
 
 Role = Literal["train", "select", "test"]
 Pairing = Literal["paired", "unpaired"]
-__all__ = ["ROLES", "LayerBatch", "LayerSpec", "Pairing", "Role", "Sample", "UnmixedBatch", "UserError"]
+__all__ = ["ROLES", "LayerBatch", "LayerSpec", "Pairing", "Role", "Sample", "UnmixedBatch", "UserError", "WovenBatch"]
 
 ROLES: tuple[Role, ...] = ("train", "select", "test")
 
@@ -107,3 +107,17 @@ class UnmixedBatch(NamedTuple):
     parameters: dict[str, Tensor]
     mask: Tensor
     ids: list[str]
+
+
+class WovenBatch(NamedTuple):
+    """A batch of a stream of several sources: some mixtures are still to be blended, others were photographed.
+
+    Attributes:
+        unmixed: the former.
+        mixed: the latter.
+        order: B places: sample i of the stream is number ``order[i]`` of the former followed by the latter.
+    """
+
+    unmixed: UnmixedBatch
+    mixed: LayerBatch
+    order: list[int]

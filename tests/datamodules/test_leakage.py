@@ -61,7 +61,7 @@ def test_training_leaves_them_out_and_says_so(root: Path) -> None:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         data.setup()
-    used = {path.stem for role in ("train", "select") for path in data._pictures[role].paths}
+    used = {path.stem for role in ("train", "select") for path in data.opened(role).paths}
     assert used == set(NAMES) - {"coffee", "camera"}
     notices = [str(warning.message) for warning in said if issubclass(warning.category, DataNotice)]
     assert any("photographs of photos show test images of rain100l" in text for text in notices)
@@ -85,7 +85,7 @@ def test_pairs_of_another_real_set_are_left_out_too(tmp_path: Path) -> None:
                 photograph(name).save(tmp_path / source / part / f"{10 * len(names) + i}.png")
     data = Clouds(source="rice1", train_source="rice2", root=str(tmp_path), size=16)
     data.setup()
-    kept = {NAMES[int(pair.name) - 80] for role in ("train", "select") for pair in data._pairs[role].pairs}
+    kept = {NAMES[int(pair.name) - 80] for role in ("train", "select") for pair in data.opened(role).pairs}
     assert kept == set(NAMES) - {"coffee", "rocket"}
     single = Clouds(source="rice1", train_source="rice2", root=str(tmp_path), size=16)
     for i, name in enumerate(NAMES):

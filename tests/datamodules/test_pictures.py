@@ -91,7 +91,7 @@ def test_a_depth_map_follows_its_photograph(tmp_path: Path) -> None:
     for k in range(16):
         sources = data.draw("train", k, seeded(k)).sources
         assert torch.allclose(sources[0] * 255 / 254, sources[1], atol=0.03)
-    assert not any("depth" in path.parent.name for path in data._pictures["train"].paths)
+    assert not any("depth" in path.parent.name for path in data.opened("train").paths)
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz"])
@@ -100,6 +100,7 @@ def test_depth_maps_may_be_arrays(tmp_path: Path, save, kind: str) -> None:
     (tmp_path / "depth").mkdir()
     depth = np.full((40, 60), 5.0)
     depth[:20] = np.nan
+    zero = np.zeros_like(depth)
     with open(tmp_path / f"depth/a.{kind}", "wb") as file:
         np.save(file, depth) if kind == "npy" else np.savez(file, depth)
     photographs = Photographs([tmp_path / "a.png"], 16)
@@ -108,7 +109,7 @@ def test_depth_maps_may_be_arrays(tmp_path: Path, save, kind: str) -> None:
     assert float(far.min()) == 0  # where it is not a number
     assert float(far.max()) == 1
     with open(tmp_path / f"depth/a.{kind}", "wb") as file:
-        np.save(file, 0 * depth[20:]) if kind == "npy" else np.savez(file, 0 * depth[20:])
+        np.save(file, zero) if kind == "npy" else np.savez(file, zero)
     with pytest.raises(UserError, match=r"depth/a\.np[yz] is zero everywhere"):
         Photographs([tmp_path / "a.png"], 16).draw(1, 16, seeded(0), augment=False)
 

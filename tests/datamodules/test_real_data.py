@@ -55,11 +55,11 @@ def test_mit_intrinsic_keeps_its_bits_and_multiplies() -> None:
     need("mit_intrinsic")
     data = Intrinsic(source="mit_intrinsic", train_source="mit_intrinsic", root=str(ROOT))
     data.setup()
-    assert [len(data._pairs[role]) for role in ("train", "select", "test")] == [8, 2, 10]
+    assert [len(data.opened(role)) for role in ("train", "select", "test")] == [8, 2, 10]
     errors = []
     for role in ("train", "select", "test"):
-        for k in range(len(data._pairs[role])):
-            sample = data._pairs[role].whole(k)
+        for k in range(len(data.opened(role))):
+            sample = data.opened(role).whole(k)
             assert sample.mixture is not None
             assert sample.mask is not None
             assert len(sample.mixture.unique()) > 256

@@ -197,9 +197,11 @@ def test_real_training_crops_stay_aligned(tmp_path: Path, save) -> None:
         source="rice1", train_source="rice1", size=16, root=str(tmp_path), images=32, batch_size=8, selections=1
     )
     data.setup()
-    assert [len(data._pairs[role]) for role in ("train", "select", "test")] == [14, 2, 4]
-    assert data.spec["layers"] == data.spec["scored"] == ["background"]
-    names = {role: {pair.name for pair in data._pairs[role].pairs} for role in ("train", "select", "test")}
+    assert [len(data.opened(role)) for role in ("train", "select", "test")] == [14, 2, 4]
+    assert data.spec["layers"] == ["background", "cloud"]
+    assert data.spec["derived"] == ["cloud"]
+    assert data.spec["scored"] == ["background"]
+    names = {role: {pair.name for pair in data.opened(role).pairs} for role in ("train", "select", "test")}
     assert len(set.union(*names.values())) == 20
     for batch in data.train_dataloader():
         assert torch.equal(batch.mixture, batch.layers[:, 0])

@@ -86,7 +86,7 @@ def test_roles_share_no_photograph(tmp_path: Path) -> None:
     photographs(tmp_path / "flat", 11)
     for data in (Superimposed(size=20), Superimposed(source="flat", size=20, root=str(tmp_path))):
         data.open()
-        roles = [set(data._pictures[role][0].paths) for role in ("train", "select", "test")]
+        roles = [set(data.opened(role)[0].paths) for role in ("train", "select", "test")]
         assert all(len(role) >= 2 for role in roles)
         assert sum(map(len, roles)) == len(set.union(*roles))
 
@@ -105,8 +105,9 @@ def test_another_set_trains_and_the_whole_flat_one_tests(tmp_path: Path) -> None
         photographs(tmp_path / "parts" / part, 3)
     data = Superimposed(source="flat", train_source="parts", size=20, root=str(tmp_path))
     data.setup()
-    assert len(data._pictures["test"][0].paths) == 5
-    assert {path.parent.name for path in data._pictures["train"][0].paths} == {"train"}
+    assert len(data.opened("test")[0].paths) == 5
+    assert {path.parent.name for path in data.opened("train")[0].paths} == {"train", "test"}
+    assert {path.parent.name for path in data.opened("select")[0].paths} == {"val"}
 
 
 def test_missing_folder_too_few_and_broken_photographs(tmp_path: Path) -> None:
