@@ -193,20 +193,53 @@ def test_rain_adds_bright_streaks_and_can_be_undone(mixing: RainStreaks, veiled:
     assert torch.equal(layers[:, 1, 0], layers[:, 1, 2])
 
 
-def test_a_drop_becomes_a_streak_of_its_angle_length_and_width() -> None:
-    mixing = RainStreaks(angle=(30.0, 30.0), length=(20.0, 20.0), width=(2.0, 2.0), density=(0.01, 0.01))
-    parameters = mixing.draw(torch.Generator(), torch.Size([1, 3, 64, 64]))
-    parameters["drops"] = torch.zeros_like(parameters["drops"])
-    parameters["drops"][0, mixing.reach + 32, mixing.reach + 32] = 1
-    parameters["brightness"] = torch.tensor(1.0)
+def rain_layer(mixing: RainStreaks, seed: int, size: int = 64) -> torch.Tensor:
+    """(H, W) rain of one sample."""
+    parameters = mixing.draw(torch.Generator().manual_seed(seed), torch.Size([1, 3, size, size]))
     batched = {name: value[None] for name, value in parameters.items()}
-    rain = mixing.render(torch.zeros(1, 1, 3, 64, 64), batched)[0, 1, 0]
-    assert float(rain[32, 32]) == pytest.approx(1, abs=1e-4)
-    # Twenty pixels long, two wide at half of its brightness: half of it is covered by some 40 pixels.
-    assert float((rain > 0.5).sum()) == pytest.approx(40, rel=0.2)
-    rows, columns = (axis.double() for axis in torch.nonzero(rain > 0.5, as_tuple=True))
-    slope = ((rows - 32) * (columns - 32)).sum() / ((rows - 32) ** 2).sum()
-    assert float(slope) == pytest.approx(0.577, abs=0.05)  # tan 30°
+    return mixing.render(torch.zeros(1, 1, 3, size, size), batched)[0, 1, 0]
+
+
+def test_a_drop_becomes_a_streak_of_its_angle_length_and_width() -> None:
+    mixing = RainStreaks(angle=(30.0, 30.0), sway=(0.0, 0.0), length=(20.0, 20.0), variety=(0.0, 0.0), width=(2.0, 2.0),
+                         density=(0.0, 0.0), brightness=(0.8, 0.8), fade=(0.01, 0.01))  # fmt: skip
+    whole = 0
+    for seed in range(40):
+        rain = rain_layer(mixing, seed)
+        rows, columns = (axis.double() for axis in torch.nonzero(rain > 0.4, as_tuple=True))
+        if min(rows.min(), columns.min()) < 4 or max(rows.max(), columns.max()) > 59:
+            continue  # the picture's edge cuts it
+        whole += 1
+        assert float(rain.max()) == pytest.approx(0.8, rel=0.1)
+        # It is of the nearest third, so half as wide again: half of its brightness is passed by some 20 × 3 pixels.
+        assert len(rows) == pytest.approx(60, rel=0.2)
+        rows, columns = rows - rows.mean(), columns - columns.mean()
+        assert float((rows * columns).sum() / (rows**2).sum()) == pytest.approx(0.577, abs=0.05)  # tan 30°
+    assert whole > 5
+
+
+def test_streaks_vary_within_a_picture() -> None:
+    from scipy.ndimage import find_objects, label, maximum
+
+    mixing = RainStreaks(angle=(0.0, 0.0), variety=(1.0, 1.0), density=(0.0006, 0.0006), brightness=(0.9, 0.9),
+                         dimming=(1.5, 1.5))  # fmt: skip
+    rain = rain_layer(mixing, 0, 256).numpy()
+    places, count = label(rain > 0.05)
+    brightness = maximum(rain, places, range(1, count + 1))
+    length = [rows.stop - rows.start for rows, _ in find_objects(places)]
+    assert count > 30
+    assert np.percentile(brightness, 80) > 2 * np.percentile(brightness, 20)
+    assert np.percentile(length, 80) > 1.7 * np.percentile(length, 20)
+    assert np.median(brightness) < 0.45  # most streaks are far, and dim
+
+
+@pytest.mark.parametrize("mixing", [LightRain(), HeavyRain()])
+def test_no_generated_picture_is_without_rain(mixing: RainStreaks) -> None:
+    layers = [rain_layer(mixing, seed) for seed in range(150)]
+    assert min(float(rain.max()) for rain in layers) > 0.2
+    # The mixture of a grey picture: a rainless one would have an endless PSNR and sway the select role's mean.
+    errors = [float(((0.4 + rain).clamp(max=1) - 0.4).square().mean()) for rain in layers]
+    assert max(-10 * np.log10(errors)) < 45
 
 
 def test_reflections_follow_the_steps_of_their_synthesis() -> None:
