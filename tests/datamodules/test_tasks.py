@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from datamodules.base import LayerDataModule
+from datamodules.base import LayerDataModule, sample_generator
 from datamodules.clouds import Clouds
 from datamodules.haze import Haze
 from datamodules.images import read_image
@@ -31,34 +33,66 @@ def first_batch(data: LayerDataModule) -> LayerBatch:
 def test_shapes_are_one_filled_figure_a_layer() -> None:
     batch = first_batch(Shapes(size=64, evaluation_images=64))
     assert torch.allclose(batch.layers.sum(1), batch.mixture)
+    whole = 0
     for square, circle in batch.layers:
         for layer in (square, circle):
-            inside = layer.amax(0) > 0
-            colours = layer[:, inside].unique(dim=1)
+            colours = layer[:, layer.amax(0) > 0].unique(dim=1)
             assert colours.shape[1] == 1  # one colour
-        rows, columns = (square.amax(0) > 0).nonzero().T
-        area = int((square.amax(0) > 0).sum())
-        assert area == (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
-        rows, columns = (circle.amax(0) > 0).nonzero().T
-        whole = max(rows) < 63 and max(columns) < 63
-        if whole:
-            box = (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
-            assert 0.6 < int((circle.amax(0) > 0).sum()) / int(box) < 0.9  # π / 4
+            assert torch.allclose(255 * colours, (255 * colours).round(), atol=1e-4)  # of 8 bits
+        (top, bottom), (left, right) = extent(square)
+        assert int((square.amax(0) > 0).sum()) == (bottom - top + 1) * (right - left + 1)
+        (top, bottom), (left, right) = extent(circle)
+        if min(top, left) > 0 and max(bottom, right) < 63:  # around its point, as far as it goes: a radius
+            whole += 1
+            assert bottom - top == right - left
+            radius = (bottom - top) / 2
+            assert int((circle.amax(0) > 0).sum()) == pytest.approx(math.pi * radius**2, rel=0.2)
+            assert top + radius < 0.6 * 64
+            assert left + radius < 0.6 * 64
+    assert whole > 2
+
+
+def extent(layer: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and last row, and column, of a shape."""
+    rows, columns = (layer.amax(0) > 0).nonzero().T
+    return (int(rows.min()), int(rows.max())), (int(columns.min()), int(columns.max()))
+
+
+def test_triangles_are_equilateral_around_their_point_and_turned_at_random() -> None:
+    data = Shapes(layers=3, size=128, evaluation_images=200)
+    data.setup()
+    angles = []
+    for batch in data.test_dataloader():
+        for triangle in batch.layers[:, 2]:
+            (top, bottom), (left, right) = extent(triangle)
+            if min(top, left) == 0 or max(bottom, right) == 127:
+                continue
+            points = (triangle.amax(0) > 0).nonzero().float()
+            centre = points.mean(0)
+            away = (points - centre).norm(dim=1)
+            radius = float(away.max())
+            if radius < 20:
+                continue
+            assert len(points) == pytest.approx(3**1.5 / 4 * radius**2, rel=0.1)  # area of an equilateral one
+            corner = points[away.argmax()] - centre
+            angles.append(math.atan2(float(corner[0]), float(corner[1])) % (2 * math.pi / 3))
+    assert len(angles) > 10
+    assert max(angles) - min(angles) > 1.2  # of 2π / 3
 
 
 def test_shapes_have_the_recipes_statistics() -> None:
-    """Mean squared error of the mixture, 1.09e-2, and of its half, 0.47e-2, as the recipe gives them."""
-    data = Shapes(size=32, evaluation_images=1000)
-    data.setup()
-    batches = list(data.test_dataloader())
-    mixture, layers = (torch.cat([getattr(batch, part) for batch in batches]) for part in ("mixture", "layers"))
-    identity = float(((mixture[:, None] - layers) ** 2).mean())
-    half = float(((mixture[:, None] / 2 - layers) ** 2).mean())
-    assert identity == pytest.approx(1.09e-2, rel=0.1)
-    assert half == pytest.approx(0.47e-2, rel=0.1)
-    brightest = layers.amax((2, 3, 4))
+    """Trivial errors × 100: 4,000 scenes drawn by OpenCV as the authors do gave 2.76, 1.27, 0.84 (at 128×128 1.23)."""
+    data = Shapes(size=64, evaluation_images=1)
+    scenes = torch.stack([data._scene(sample_generator(7, "test", k)) for k in range(1500)])
+    mixture = scenes.sum(1)
+    of_square, of_circle = (100 * float(((mixture - scenes[:, k]) ** 2).mean()) for k in range(2))
+    half = 100 * float(((mixture / 2 - scenes[:, 0]) ** 2).mean())
+    assert of_square == pytest.approx(2.76, abs=0.25)  # the standard error of 1,500 scenes is 0.08
+    assert of_circle == pytest.approx(1.27, abs=0.12)
+    assert half == pytest.approx(0.84, abs=0.06)
+    brightest = scenes.amax((2, 3, 4))
     ratio = brightest / brightest.sum(1, keepdim=True)
-    assert 0.1 < float(ratio.min()) < 0.3
+    assert 0.05 < float(ratio.min()) < 0.15
 
 
 def test_three_shapes_are_a_third_each() -> None:
@@ -67,13 +101,6 @@ def test_three_shapes_are_a_third_each() -> None:
     batch = first_batch(data)
     assert batch.layers.shape[1:] == (3, 3, 32, 32)
     assert float(batch.layers.max()) <= 219 / 255 / 3 + 1e-6
-    for triangle in batch.layers[:, 2]:
-        inside = triangle.amax(0) > 0
-        if inside[:, -1].any() or inside[-1].any():
-            continue
-        widths = inside.sum(1)
-        widths = widths[widths > 0]
-        assert (widths.diff() >= 0).all()  # the tip is at the top
 
 
 def test_no_shape_repeats_before_all_were_seen() -> None:
