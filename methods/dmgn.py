@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
@@ -20,6 +19,7 @@ from methods.networks.deep_masking import (
     RefiningGenerator,
     convolution,
 )
+from methods.networks.hypercolumn import Hypercolumn
 from methods.networks.patch_discriminator import PatchDiscriminator
 from methods.networks.vgg import VGG19Features
 
@@ -92,7 +92,7 @@ class DMGN(SeparationMethod):
         self.vgg = VGG19Features(features, levels)
         # Frozen and the same everywhere: DDP need not send them before each step.
         self._ddp_params_and_buffers_to_ignore = [f"vgg.{name}" for name, _ in self.vgg.named_buffers()]
-        self.head = Head(sum(self.vgg.channels) + 3, width)
+        self.head = Hypercolumn(self.vgg.channels, width)
         self.separator = Separator(width)
         self.background = CoarseGenerator(width, cell, checkpointing)
         self.noise = CoarseGenerator(width, cell, checkpointing) if noise_branch else None
@@ -119,6 +119,8 @@ class DMGN(SeparationMethod):
         Returns:
             B_coarse, R and B_refined, each like I; None for what the options leave out.
         """
+        if mixture.device.type == "cpu":  # a quarter faster there, the same numbers; convolutions keep the order
+            mixture = mixture.contiguous(memory_format=torch.channels_last)
         features = self._features(mixture)  # Eq. 1
         background, rest = self.separator(features)  # Eq. 2
         coarse = self.background(background) + mixture
@@ -163,20 +165,6 @@ class DMGN(SeparationMethod):
         levels = self.vgg((image + 1) / 2)
         features: Tensor = self.head(image, levels)
         return features
-
-
-class Head(nn.Module):
-    """Hypercolumn: features of all levels brought to full size beside the image, then two 3×3 convolutions."""
-
-    def __init__(self, inputs: int, width: int) -> None:
-        super().__init__()
-        self.first, self.second = convolution(inputs, width), convolution(width, width)
-
-    def forward(self, image: Tensor, levels: list[Tensor]) -> Tensor:
-        """(B, 3, H, W) and features -> (B, width, H, W)."""
-        size = image.shape[-2:]
-        large = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in levels]
-        return F.relu(self.second(F.relu(self.first(torch.cat([image, *large], 1)))))
 
 
 class Separator(nn.Module):

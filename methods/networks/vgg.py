@@ -99,8 +99,9 @@ class VGG19Features(nn.Module):
         for i, stage in enumerate(self.stages):
             x = F.max_pool2d(x, 2) if i else x
             for number in stage:
-                x = F.pad(x, (1, 1, 1, 1), mode="reflect" if self.mirrored else "constant")
-                x = F.relu(F.conv2d(x, self.get_buffer(f"weight{number}"), self.get_buffer(f"bias{number}")))
+                x = F.pad(x, (1, 1, 1, 1), mode="reflect") if self.mirrored else x
+                weight, bias = self.get_buffer(f"weight{number}"), self.get_buffer(f"bias{number}")
+                x = F.conv2d(x, weight, bias, padding=0 if self.mirrored else 1).relu_()
                 if number == stage[0]:
                     features.append(x)
         return features

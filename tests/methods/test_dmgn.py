@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.mixing import Ratio
@@ -15,6 +16,7 @@ from methods.dmgn import DMGN
 from methods.losses.adversarial import adversarial_losses
 from methods.losses.perceptual import perceptual
 from methods.networks.deep_masking import AdaptedChannelAttention, MaskingCell
+from methods.networks.hypercolumn import Hypercolumn
 from methods.networks.patch_discriminator import PatchDiscriminator
 from methods.networks.vgg import VGG19Features
 
@@ -107,6 +109,23 @@ def test_channel_attention_is_equation_7_and_8() -> None:
     sharp = torch.sigmoid(attention.sharpness * small) * small
     weights = attention.excite(sharp.mean((2, 3)))
     assert torch.allclose(attention(x), weights.view(2, 16, 1, 1) * x)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (36, 52), (3, 5)])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_hypercolumn_is_its_plain_formula(size: tuple[int, int], count: int) -> None:
+    torch.manual_seed(0)
+    channels = [6, 5, 4, 3, 2][:count]
+    head = Hypercolumn(channels, 7).double()
+    image = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    sizes = [[max(1, side // 2**level) for side in size] for level in range(count)]
+    levels = [torch.randn(2, c, *s, dtype=torch.float64) for c, s in zip(channels, sizes, strict=True)]
+    large = [F.interpolate(level, size=size, mode="bilinear", align_corners=False) for level in levels]
+    expected = F.relu(head.second(F.relu(head.first(torch.cat([image, *large], 1)))))
+    found = head(image, levels)
+    assert torch.allclose(found, expected, atol=1e-12)
+    gradients = [torch.autograd.grad((out**2).sum(), [image, *head.parameters()]) for out in (expected, found)]
+    assert all(torch.allclose(a, b, atol=1e-9) for a, b in zip(*gradients, strict=True))
 
 
 def test_the_refinement_decays_as_equation_10(vgg_file: str) -> None:
