@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from benchmark.errors import UserError
 from benchmark.metrics import functional
-from benchmark.metrics.protocols import Protocol, Window, protocol
+from benchmark.metrics.protocols import Protocol, protocol
 from benchmark.metrics.scales import METRICS
 from benchmark.metrics.scores import Scores
 
@@ -29,6 +28,7 @@ class LayerScores(Metric):
         protocols: names, with or without a version; the first is the task's own. Where layers have no order, its PSNR
             finds the assignment that serves all metrics and all protocols.
         ordered: whether estimate k is for layer k.
+        metrics: which, by default all; others are not computed.
         expected: number of images in all, which have the indices 0 to expected − 1; default any number, any indices.
 
     Attributes:
@@ -45,10 +45,17 @@ class LayerScores(Metric):
     assignment: list[Tensor]
     values: list[Tensor]
 
-    def __init__(self, protocols: Sequence[str], *, ordered: bool, expected: int | None = None) -> None:
+    def __init__(
+        self,
+        protocols: Sequence[str],
+        *,
+        ordered: bool,
+        metrics: Sequence[str] = METRICS,
+        expected: int | None = None,
+    ) -> None:
         super().__init__()
         self.protocols = tuple(protocol(name) for name in protocols)
-        self.ordered, self.expected = ordered, expected
+        self.ordered, self.metrics, self.expected = ordered, tuple(metrics), expected
         self.latest = torch.empty(0, 0, dtype=torch.long)
         for name in ("index", "assignment", "values"):
             self.add_state(name, [], dist_reduce_fx="cat")
@@ -77,7 +84,9 @@ class LayerScores(Metric):
         """
         if index.shape != (len(layers),):
             raise ValueError(f"{len(layers)} images with indices of shape {tuple(index.shape)}.")
-        order, values = score_layers(estimates, layers, mask, self.protocols, ordered=self.ordered)
+        order, values = score_layers(
+            estimates, layers, mask, self.protocols, ordered=self.ordered, metrics=self.metrics
+        )
         self.latest = order
         self.index.append(index.to(self.device, torch.int64))
         self.assignment.append(order.to(self.device, torch.int8).flatten())
@@ -98,18 +107,24 @@ class LayerScores(Metric):
                 f"{len(index) - len(known)} are there again, {len(np.setdiff1d(foreseen, known))} are missing."
             )
         assignment = dim_zero_cat(self.assignment).view(len(index), -1).cpu().numpy()[place]
-        values = dim_zero_cat(self.values).view(len(index), len(self.protocols), len(METRICS), -1).cpu().numpy()
+        values = dim_zero_cat(self.values).view(len(index), len(self.protocols), len(self.metrics), -1).cpu().numpy()
         found = np.ascontiguousarray(values[place].transpose(1, 2, 0, 3))
         names = tuple(one.name for one in self.protocols)
         return Scores(
             names,
             assignment,
-            {name: dict(zip(METRICS, part, strict=True)) for name, part in zip(names, found, strict=True)},
+            {name: dict(zip(self.metrics, part, strict=True)) for name, part in zip(names, found, strict=True)},
         )
 
 
 def score_layers(
-    estimates: Tensor, layers: Tensor, mask: Tensor, protocols: Sequence[Protocol], *, ordered: bool
+    estimates: Tensor,
+    layers: Tensor,
+    mask: Tensor,
+    protocols: Sequence[Protocol],
+    *,
+    ordered: bool,
+    metrics: Sequence[str] = METRICS,
 ) -> tuple[Tensor, Tensor]:
     """Score the estimated layers of a batch, image by image, in float32 or better.
 
@@ -122,10 +137,11 @@ def score_layers(
         mask: (B, 1, H, W) bool, True where scored.
         protocols: the task's own first.
         ordered: whether estimate k is for layer k.
+        metrics: which.
 
     Returns:
         order: (B, K') long; layer j is estimate ``order[b, j]``.
-        values: (B, protocols, metrics, K') float32, metrics in the order of ``METRICS``.
+        values: (B, protocols, metrics, K') float32.
 
     Raises:
         UserError: estimates that are not finite or have the wrong shape, or images too small.
@@ -148,8 +164,8 @@ def score_layers(
             key = (how.luma, how.scaled)
             if key not in compared:
                 compared[key] = _Compared(*_prepare(*flat, masks, how), masks, grey=how.scaled)
-            rows.append(compared[key].metrics(how.window, channelwise=how.channelwise))
-        values = torch.stack([torch.stack([row[name] for name in METRICS]) for row in rows])
+            rows.append(torch.stack([compared[key].metric(name, how) for name in metrics]))
+        values = torch.stack(rows)
     return order, values.view(*values.shape[:2], *order.shape).permute(2, 0, 1, 3)
 
 
@@ -158,33 +174,31 @@ class _Compared:
 
     def __init__(self, estimate: Tensor, truth: Tensor, mask: Tensor | None, grey: bool) -> None:
         self.images, self.grey = (estimate, truth, mask), grey
-        self.similarities: dict[Window, Tensor] = {}
+        self.known: dict[tuple[str, object], Tensor] = {}
 
-    def metrics(self, window: Window, *, channelwise: bool) -> dict[str, Tensor]:
-        """(B,) of each metric."""
-        if window not in self.similarities:
-            self.similarities[window] = functional.ssim(*self.images, window)
-        channelwise = channelwise and self.images[0].shape[1] > 1
-        psnr = self.psnr_per_channel if channelwise else self.psnr
-        return {"psnr": psnr, "ssim": self.similarities[window], "lmse": self.lmse, "mse": self.mse}
+    def metric(self, name: str, how: Protocol) -> Tensor:
+        """(B,) of one metric under one of the protocols."""
+        channelwise = how.channelwise and self.images[0].shape[1] > 1
+        ways = {"psnr": channelwise, "ssim": how.window, "lmse": None, "mse": None}
+        key = (name, ways[name])
+        if key not in self.known:
+            compute = {"psnr": self._psnr, "ssim": self._ssim, "lmse": self._lmse, "mse": self._mse}[name]
+            self.known[key] = compute(how)
+        return self.known[key]
 
-    @cached_property
-    def psnr(self) -> Tensor:
-        return functional.psnr(*self.images)
+    def _psnr(self, how: Protocol) -> Tensor:
+        return (functional.psnr_per_channel if how.channelwise else functional.psnr)(*self.images)
 
-    @cached_property
-    def psnr_per_channel(self) -> Tensor:
-        return functional.psnr_per_channel(*self.images)
+    def _ssim(self, how: Protocol) -> Tensor:
+        return functional.ssim(*self.images, how.window)
 
-    @cached_property
-    def lmse(self) -> Tensor:
+    def _lmse(self, how: Protocol) -> Tensor:
         estimate, truth, mask = self.images
         if self.grey:
             estimate, truth = estimate.mean(1, keepdim=True), truth.mean(1, keepdim=True)
         return functional.lmse(estimate, truth, mask)
 
-    @cached_property
-    def mse(self) -> Tensor:
+    def _mse(self, how: Protocol) -> Tensor:
         return functional.mse(*self.images)
 
 
