@@ -20,6 +20,7 @@ from torchvision.utils import save_image
 from benchmark.files import write_text
 from benchmark.interruption import Resumable
 from benchmark.loggers import Tolerant
+from benchmark.selection import SELECTED, Selection
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
@@ -179,7 +180,7 @@ class UnblendCLI(LightningCLI):
         chosen = ModelCheckpoint(
             dirpath=root,
             filename=Path(CHECKPOINT).stem,
-            monitor="select/psnr",
+            monitor=SELECTED,
             mode="max",
             save_last=True,
             enable_version_counter=False,
@@ -189,6 +190,7 @@ class UnblendCLI(LightningCLI):
         kwargs["callbacks"] = [
             *given,
             FiniteLoss(),
+            Selection(self.datamodule.spec),
             Resumable(root / RESUMABLE),
             chosen,
             LayerWriter(root / "layers", self.datamodule.spec),

@@ -80,9 +80,7 @@ class Sheets(Callback):
     ) -> None:
         if batch_idx == 0 and trainer.is_global_zero and not self.run.failed:
             mixtures, truth = batch.mixture[:SHOWN], batch.layers[:SHOWN]
-            with torch.no_grad():
-                estimates = pl_module(mixtures)
-            images = [sheet(*one) for one in zip(mixtures, estimates, truth, strict=True)]
+            images = [sheet(*one) for one in zip(mixtures, outputs[:SHOWN], truth, strict=True)]
             caption = ["mixture, estimated layers, true layers"] * len(images)
             step = trainer.fit_loop.epoch_loop._batches_that_stepped
             self.run.attempt(lambda inner: inner.log_image("select/sheets", images, step=step, caption=caption))
