@@ -17,7 +17,7 @@ from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.leaderboard import Found
 from benchmark.records import Record
-from benchmark.statistics import Line, layer_names
+from benchmark.statistics import Line
 
 LOG_LINES = 40
 LARGEST_SAMPLE = 300_000
@@ -30,15 +30,21 @@ def key_of(record: Record) -> tuple[str, str, int]:
 
 
 class Evidence:
-    """What the page's script reads: provenance of each line, and pictures."""
+    """What the page's script reads: provenance of each line, scores under every protocol, and pictures."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
+        self.protocols: dict[str, Any] = {}
         self.samples: dict[str, Any] = {}
         self.pictures: dict[str, str] = {}
 
     def text(self) -> str:
-        value = {"lines": self.lines, "samples": self.samples, "pictures": self.pictures}
+        value = {
+            "lines": self.lines,
+            "protocols": self.protocols,
+            "samples": self.samples,
+            "pictures": self.pictures,
+        }
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         # Inside <script>, only this could end it.
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -74,7 +80,8 @@ def pictures(
             if not _sound(note):
                 continue
             image = images.setdefault(note["id"], {"id": note["id"], "sources": {}})
-            scores = next((row for row in line.first.rows if row["id"] == note["id"]), None)
+            of_image = dict(zip(line.first.ids, line.first.values("psnr"), strict=True))
+            scores = of_image.get(note["id"], [])
             for what, name in note["files"].items():
                 try:
                     key = data.picture(folder / safe_name("sample", "file", name))
@@ -88,9 +95,7 @@ def pictures(
                 elif kind == "truth":
                     image["sources"].setdefault(f"Truth: {note['layers'][int(place)]}", key)
                 else:
-                    psnr = (
-                        f", {scores['psnr'][int(place)]:.2f} dB" if scores and int(place) < len(scores["psnr"]) else ""
-                    )
+                    psnr = f", {scores[int(place)]:.2f} dB" if int(place) < len(scores) else ""
                     label = f"{tables.name_of(line.first)}: {note['layers'][int(place)]}{psnr}"
                     image["sources"][label] = key
     for image in images.values():
@@ -127,8 +132,9 @@ def provenance(line: Line, found: Sequence[Found]) -> dict[str, Any]:
                 "processor": one.record.provenance.get("processor"),
                 "processes": one.record.provenance.get("processes"),
                 "versions": one.record.provenance.get("versions", {}),
-                "fit": one.record.fit_hash,
-                "score": one.record.score_hash,
+                "identities": one.record.identities,
+                "key": one.record.key,
+                "score": one.record.score_key,
                 "data": one.record.data_digest,
                 "weights": one.record.checkpoint_sha256,
                 "training": {key: value for key, value in one.record.training.items() if not isinstance(value, list)},
@@ -140,13 +146,12 @@ def provenance(line: Line, found: Sequence[Found]) -> dict[str, Any]:
 
 
 def _named_means(record: Record) -> list[tuple[str, float]]:
-    return list(zip(layer_names(record), record.layer_means("psnr"), strict=True))
+    return list(zip(record.layers, record.layer_means("psnr"), strict=True))
 
 
 def log_paths(one: Found) -> list[Path]:
     """Where the log of a record may lie: in the run's cell, or as it was published."""
-    place = Path(one.record.dataset, one.record.method, f"seed{one.record.seed}")
-    return [one.suite_folder / "cells" / place / "log.txt", (one.suite_folder / "logs" / place).with_suffix(".txt")]
+    return [one.cell / "log.txt", (one.suite_folder / "logs" / one.place).with_suffix(".txt")]
 
 
 def log_of(one: Found) -> str:

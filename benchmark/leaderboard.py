@@ -65,6 +65,7 @@ def collect(folders: Sequence[Path]) -> list[Found]:
     """
     rows: dict[tuple[str, str, str], list[Found]] = {}
     for folder in folders:
+        committed = COMMITTED in (folder / "records").resolve().parents
         here: dict[tuple[str, str, str], list[Found]] = {}
         for path in sorted((folder / "records").glob("*/*/seed*.json")):
             try:
@@ -72,7 +73,6 @@ def collect(folders: Sequence[Path]) -> list[Found]:
             except UserError as error:
                 print(f"unblend: warning: skipped: {error}", file=sys.stderr)
                 continue
-            committed = COMMITTED in path.resolve().parents
             here.setdefault((record.suite, record.dataset, record.method), []).append(Found(record, path, committed))
         rows |= here
     ordered = sorted(rows.items())

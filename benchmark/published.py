@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,9 @@ from rich.text import Text
 
 from benchmark import catalogue, leaderboard, suite
 from benchmark.errors import UserError, unknown
-from benchmark.records import METRICS, Record
+from benchmark.metrics.protocols import protocol as protocol_of
+from benchmark.metrics.scales import METRICS, SCALES
+from benchmark.records import Record
 
 FOLDER = catalogue.ROOT / "leaderboards" / "published"
 
@@ -33,9 +36,9 @@ class Column:
         title: for people.
         metric: one of a record's metrics, or ``parameters``; any other name is of what is not measured here.
         data: class of the data set and options that a record's must have; None where it is not known or not public.
-        layer: name of the layer, or ``average``; None where it is not of a layer.
+        layer: name of the layer, or ``average`` over all scored layers; None where it is not of a layer.
         unit: one printed unit in units of the record.
-        protocol: of the project's, the nearest; None where scores have none.
+        protocol: full name of the project's nearest; None where scores have none.
     """
 
     title: str
@@ -54,6 +57,15 @@ class Column:
         """Whether a record is of this column's data."""
         return self.data is not None and of_class(record.config.get("data"), self.data)
 
+    def under(self, group: tuple[Record, ...]) -> str:
+        """The protocol that records of one method have this number under: the column's if it is stored, or their own.
+
+        Args:
+            group: records of one method on one data set.
+        """
+        stored = all(self.protocol in record.scores.protocols for record in group)
+        return self.protocol if self.protocol and stored else group[0].protocol
+
     def value(self, group: tuple[Record, ...]) -> float | None:
         """What records of one method measured, mean over their seeds, in the column's units; None without that layer.
 
@@ -63,7 +75,7 @@ class Column:
         first = group[0]
         if self.metric == "parameters":
             return float(first.cost["parameters"]) / self.unit
-        means = [record.layer_means(self.metric) for record in group]
+        means = [record.layer_means(self.metric, self.under(group)) for record in group]
         scored = list(first.spec["scored"])
         if self.layer == "average":
             chosen = [fmean(values) for values in means] if len(means[0]) == len(scored) else []
@@ -290,8 +302,8 @@ def measured(table: Table, row: Row, found: list[Record]) -> list[tuple[str, lis
             cells = lines.setdefault(label, {}).setdefault(first.dataset, [""] * len(table.columns))
             difference = "" if printed is None else f" ({value - printed:+.{_digits(column)}f})"
             cells[place] = f"{value:.{_digits(column)}f}{difference}"
-            if column.protocol and first.protocol.partition(",")[0] != column.protocol:
-                cells[place] += f" [{first.protocol}]"
+            if column.protocol and column.under(group) != column.protocol:
+                cells[place] += f" [{column.under(group)}]"
     return [
         (", ".join(part for part in ("here: " + suite, dataset, *more) if part), cells)
         for (suite, *more), by_dataset in lines.items()
@@ -308,9 +320,10 @@ def _joined(by_dataset: dict[str, list[str]]) -> list[tuple[str, list[str]]]:
 
 
 def _digits(column: Column) -> int:
+    """Digits of a value beside which its difference stands; fewer where the unit is small."""
     if column.metric == "parameters":
         return 0
-    return {"psnr": 2, "ssim": 3}.get(column.metric, 4 if column.unit == 1 else 3)
+    return SCALES[column.metric].difference_digits + round(math.log10(column.unit))
 
 
 @cache
@@ -343,7 +356,7 @@ def _table(where: str, paper: str, table: Any) -> Table:
                 column.get("data"),
                 column.get("layer"),
                 float(column.get("unit", 1)),
-                column.get("protocol", table.get("protocol")) if column["metric"] in METRICS else None,
+                _protocol(where, column, table),
             )
         )
     rows = []
@@ -356,6 +369,17 @@ def _table(where: str, paper: str, table: Any) -> Table:
         rows.append(Row(row["name"], row.get("method"), row.get("options", {}), tuple(row["values"])))
     texts = {key: " ".join(str(table.get(key, "")).split()) for key in ("known", "damaged", "missing")}
     return Table(table["id"], paper, table["name"], table["caption"], **texts, columns=tuple(columns), rows=tuple(rows))
+
+
+def _protocol(where: str, column: dict[str, Any], table: dict[str, Any]) -> str | None:
+    """The full name of a column's protocol: its own or the table's."""
+    name = column.get("protocol", table.get("protocol"))
+    if name is None or column["metric"] not in METRICS:
+        return None
+    try:
+        return protocol_of(name).name
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _keys(where: str, found: Any, allowed: set[str], needed: set[str]) -> None:

@@ -214,25 +214,30 @@ def _scores(
     seeds, images, count = values["mse"].shape
     layers = group[0].layers[:count]
     of_seeds = {metric: of.mean(1) for metric, of in values.items()}  # (seeds, layers)
-    of_seeds[POOLED] = _decibel(of_seeds["mse"])
     columns = [of.mean(0) for of in values.values()]
     # Pooling is no mean over images: each seed's error is resampled, and then turned into decibels.
     columns.append(values["mse"].transpose(1, 0, 2).reshape(images, -1))
     drawn = bootstrap_means(np.concatenate(columns, 1))
     draws = {metric: drawn[:, m * count : (m + 1) * count] for m, metric in enumerate(METRICS)}
+    of_seeds[POOLED] = _decibel(of_seeds["mse"])
     draws[POOLED] = _decibel(drawn[:, len(METRICS) * count :]).reshape(-1, seeds, count).mean(1)
+    # Layers make up parts: each layer alone, and the target layers together.
+    parts = np.eye(count)
     places = [layers.index(layer) for layer in target] if set(target) <= set(layers) else []
-    # (measures · parts): each layer, then the mean over the target layers.
-    parts = [[place] for place in range(count)] + ([places] if len(places) > 1 else [])
-    tried = [draws[measure][:, part].mean(1) for measure in MEASURES for part in parts]
-    low, high = (bounds.reshape(len(MEASURES), -1) for bounds in interval(np.stack(tried, 1)))
-
-    def score(m: int, measure: str, p: int) -> Score:
-        means = of_seeds[measure][:, parts[p]].mean(1)
-        spread = float(means.std(ddof=1)) if seeds > 1 else None
-        return Score(float(means.mean()), spread, float(low[m, p]), float(high[m, p]))
-
-    measured = [{measure: score(m, measure, p) for m, measure in enumerate(MEASURES)} for p in range(len(parts))]
+    if len(places) > 1:
+        parts = np.concatenate([parts, np.isin(np.arange(count), places)[:, None] / len(places)], 1)
+    means = np.stack([of_seeds[measure] for measure in MEASURES]) @ parts  # (measures, seeds, parts)
+    low, high = interval(np.concatenate([draws[measure] @ parts for measure in MEASURES], 1))
+    spread = means.std(1, ddof=1) if seeds > 1 else np.full_like(means[:, 0], np.nan)
+    shape = len(MEASURES), parts.shape[1]
+    numbers = zip(*(of.reshape(shape).T.tolist() for of in (means.mean(1), spread, low, high)), strict=True)
+    measured = [
+        {
+            measure: Score(mean, std if seeds > 1 else None, lower, upper)
+            for measure, mean, std, lower, upper in zip(MEASURES, *part, strict=True)
+        }
+        for part in numbers
+    ]
     by_layer = dict(zip(layers, measured, strict=False))
     if len(places) > 1:
         return measured[-1], by_layer

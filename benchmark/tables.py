@@ -122,20 +122,20 @@ def about(table: Sequence[Line]) -> str:
     )
 
 
+def note(line: Line, table: Sequence[Line]) -> str:
+    """What a reader must know of a line of a table; empty where it is ranked like the others."""
+    who = name_of(line.first)
+    if line.unlike:
+        return f"{who} is not ranked: {line.unlike}."
+    if not line.target:
+        lacking = " and ".join(layer for layer in target_of(table) if layer not in line.layers)
+        return f"{who} does not give {lacking}: without every target layer it is ranked layer by layer only."
+    return ""
+
+
 def notes(table: Sequence[Line]) -> list[str]:
     """What a reader must know of single lines of a table."""
-    said = []
-    for line in table:
-        who = name_of(line.first)
-        if line.unlike:
-            said.append(f"{who} is not ranked: {line.unlike}.")
-        elif not line.target:
-            lacking = [layer for layer in target_of(table) if layer not in line.layers]
-            said.append(
-                f"{who} does not give {' and '.join(lacking)}: without every target layer it is ranked layer by layer "
-                "only."
-            )
-    return said
+    return [said for line in table if (said := note(line, table))]
 
 
 def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[str]]]]:

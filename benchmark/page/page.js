@@ -36,12 +36,9 @@
     if (text === undefined || text === "" || text === "None") return null;
     return column === 0 || Number.isNaN(Number(text)) ? text : Number(text);
   };
-  const sort = (head) => {
-    const table = head.closest("table");
+  const arrange = (head, falling) => {
+    const body = head.closest("table").tBodies[0];
     const column = head.cellIndex;
-    const before = head.getAttribute("aria-sort");
-    const falling = before === "none" ? head.querySelector(".sort").dataset.falling === "1" : before === "ascending";
-    const body = table.tBodies[0];
     const rows = [...body.rows].map((row) => [value(row, column), row]);
     rows.sort(([a], [b]) => {
       if (a === null || b === null) return (a === null) - (b === null);
@@ -49,10 +46,41 @@
       return falling ? -order : order;
     });
     body.append(...rows.map(([, row]) => row));
+  };
+  const sort = (head) => {
+    const before = head.getAttribute("aria-sort");
+    const falling = before === "none" ? head.querySelector(".sort").dataset.falling === "1" : before === "ascending";
+    arrange(head, falling);
     for (const other of head.parentNode.cells) other.setAttribute("aria-sort", "none");
     head.setAttribute("aria-sort", falling ? "descending" : "ascending");
     said.textContent = `sorted by ${head.innerText.trim()}, ${falling ? "largest" : "smallest"} first`;
   };
+
+  // Another protocol: the scores of both tables change, and their order with them.
+  const under = (select) => {
+    const protocol = data.protocols[select.dataset.protocols][Number(select.value)];
+    const page = select.closest("section.page");
+    for (const table of page.querySelectorAll("table[data-kind]")) {
+      for (const row of table.tBodies[0].rows) {
+        const scores = protocol[table.dataset.kind][Number(row.dataset.row)];
+        row.querySelectorAll(".score").forEach((cell, i) => {
+          const [text, sorted, best] = scores[i];
+          cell.textContent = text;
+          if (sorted === null) delete cell.dataset.v;
+          else cell.dataset.v = sorted;
+          cell.classList.toggle("best", best === 1);
+        });
+      }
+      const sorted = table.querySelector('th[aria-sort$="scending"]');
+      if (sorted) arrange(sorted, sorted.getAttribute("aria-sort") === "descending");
+      else if (table.dataset.kind === "main") arrange(table.tHead.rows[0].cells[1], false);
+    }
+    page.querySelector(".meaning").textContent = protocol.meaning;
+    said.textContent = `scores under ${protocol.name}`;
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.("select[data-protocols]")) under(event.target);
+  });
 
   // Filter: all words must be in the method's name or variant.
   const narrow = () => {
@@ -89,7 +117,8 @@
         list([
           ["PSNR (dB)", one.psnr.join(", ")], ["commit", one.commit], ["measured", one.time], ["device", one.device],
           ["processor", one.processor], ["processes", one.processes], ["versions", versions], ["training", training],
-          ["training hash", one.fit], ["score hash", one.score], ["data digest", one.data], ["weights, SHA-256", one.weights],
+          ["versions of ours", Object.values(one.identities).join(", ")], ["cell", one.key], ["score", one.score],
+          ["data digest", one.data], ["weights, SHA-256", one.weights],
         ]),
       );
       if (one.log) body.append(make("details", {}, make("summary", { textContent: "end of the log" }), make("pre", { textContent: one.log })));

@@ -17,6 +17,7 @@ from PIL import Image
 
 from benchmark import gallery, leaderboard, records, samples
 from benchmark.files import write_json
+from benchmark.speed import made as speed_made
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'\"&{{7*7}}"
 
@@ -24,24 +25,15 @@ HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'\"&{{7*7}}"
 def record(method: str, seed: int = 0, layers: int = 2, images: int = 12, **changes: Any) -> records.Record:
     generator = np.random.default_rng([sum(map(ord, method)), seed])
     level = float(generator.uniform(10, 30))
-    rows = [
-        {"id": f"{i:03}", "assignment": [0, 1][:layers],
-         "psnr": [float(v) for v in generator.normal(level, 2, layers)], "ssim": [0.5] * layers,
-         "lmse": [0.1] * layers, "mse": [10 ** (-level / 10)] * layers}
-        for i in range(images)
-    ]  # fmt: skip
-    made = records.Record(
-        suite="quick", dataset="rain", method=method, seed=seed, title=method.upper(), variant="", protocol="rgb",
-        fit_hash="f" * 64, score_hash="5" * 64, data_digest="d", checkpoint_sha256=None,
-        spec={"layers": ["scene", "rain"], "scored": ["scene", "rain"], "ordered": True, "mixing": "sum",
-              "citation": "C", "licence": "L"},
+    made = speed_made.record(
+        method, seed, generator.normal(level, 2, (images, layers)), ["rgb@1", "rgb-uniform@1", "y@1"],
+        target=["scene"], dataset="rain",
+        spec={"layers": ["scene", "rain"], "scored": ["scene", "rain"], "target": ["scene"], "ordered": True,
+              "mixing": "sum", "citation": "C", "licence": "L"},
         config={"model": {"class_path": f"methods.{method}.M"}, "data": {"class_path": "datamodules.rain.Rain"}},
         training={"images_seen": 640, "seconds": 3.2, "curve": [[0, 8.0], [320, level - 2], [640, level]]},
         cost={"parameters": int(generator.integers(0, 9)) * 100_000, "flops": None,
               "latency_s": float(generator.uniform(1e-4, 1)), "latency_threads": 1, "peak_memory_mib": 5.0},
-        provenance={"commit": "abc", "processor": "some CPU", "device": "cpu", "time": "2026",
-                    "versions": {"torch": "2"}},
-        latent={}, rows=rows,
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
 
@@ -60,7 +52,7 @@ def place(root: Path, one: records.Record, *, pictures: bool = False) -> Path:
             colour = (40 * k, 200 - 30 * k, len(one.method) * 9)
             Image.new("RGB", (24, 16), colour).save(where / f"0-{what}.png")
             files[what] = f"0-{what}.png"
-        write_json(where / "0.json", {"id": "000", "layers": ["scene", "rain"], "files": files})
+        write_json(where / "0.json", {"id": "000000", "layers": ["scene", "rain"], "files": files})
     return path
 
 
@@ -73,6 +65,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place(root, record(method, dataset="haze"))
     place(root, record("evil", title=HOSTILE, variant=f"2{HOSTILE}", spec={**record("x").spec, "citation": HOSTILE}))
     place(root, record("part", layers=1))
+    only_own = record("plain")
+    only_own = dataclasses.replace(only_own, scores=only_own.scores._replace(protocols=("rgb@1",)))
+    place(root, only_own)
     return gallery.build(leaderboard.collect([root / "quick"]), root)
 
 
@@ -102,7 +97,7 @@ def test_pictures_are_kept_once_and_strangers_notes_are_not_followed(tmp_path: P
     note = samples.folder(paths[1]) / "0.json"
     (tmp_path / "secret.png").write_bytes((samples.folder(paths[0]) / "0-mixture.png").read_bytes() + b"secret")
     for files in ({"mixture": "../../../../../../secret.png"}, {"mixture": "/etc/passwd"}, {"else": "0-mixture.png"}):
-        write_json(note, {"id": "000", "layers": ["scene", "rain"], "files": files})
+        write_json(note, {"id": "000000", "layers": ["scene", "rain"], "files": files})
         text = gallery.render(leaderboard.collect([tmp_path / "quick"]))
         assert text.count("data:image/png") == 5
     assert samples.folder(paths[0]) == tmp_path / "quick/samples/rain/aaa/seed0"
@@ -168,16 +163,16 @@ def column(tab: Any, place: int, table: int = 0) -> list[str]:
 def test_sorting_by_pointer_and_keyboard(tab: Any) -> None:
     tab.select_option("#view", "quick/rain")
     # The second table has the layers; one method gives the first of them alone.
-    head = tab.locator("section.page:not([hidden]) table.data >> nth=1 >> th .sort").nth(5)
+    head = tab.locator("section.page:not([hidden]) table.data >> nth=1 >> th .sort").nth(6)
     head.click()
-    falling = [float(text.split()[0]) for text in column(tab, 6, 1) if text]
+    falling = [float(text.split()[0]) for text in column(tab, 7, 1) if text]
     assert falling == sorted(falling, reverse=True)
-    assert len(falling) == 4
+    assert len(falling) == 5
     head.focus()
     tab.keyboard.press("Enter")
-    rising = column(tab, 6, 1)
-    assert [float(text.split()[0]) for text in rising[:4]] == falling[::-1]
-    assert rising[4] == "", "what has no value stands last either way"
+    rising = column(tab, 7, 1)
+    assert [float(text.split()[0]) for text in rising[:5]] == falling[::-1]
+    assert rising[5] == "", "what has no value stands last either way"
     assert tab.locator('section.page:not([hidden]) th[aria-sort="ascending"]').count() == 1
 
 
@@ -185,15 +180,63 @@ def test_filter_and_views(tab: Any) -> None:
     assert tab.locator("section.page:visible").count() == 1
     tab.locator(".card", has_text="rain").click()
     assert tab.evaluate("location.hash") == "#quick/rain"
-    assert len(column(tab, 1)) == 5
+    assert len(column(tab, 1)) == 6
     tab.fill("#filter", "bb")
     assert column(tab, 1) == ["BBB"]
     tab.fill("#filter", "")
-    assert len(column(tab, 1)) == 5
+    assert len(column(tab, 1)) == 6
     tab.go_back()
     tab.wait_for_function("!document.getElementById('overview').hidden")
     tab.select_option("#view", "papers")
     assert "Table II" in tab.locator("#papers").inner_text()
+
+
+def scores(tab: Any, name: str) -> list[str]:
+    """What the first table shows of a method: rank, PSNR, its interval, pooled PSNR, SSIM, LMSE, MSE."""
+    row = tab.locator("section.page:not([hidden]) table.data >> nth=0 >> tbody tr", has_text=name)
+    return [text.strip() for text in row.locator("td.score").all_inner_texts()]
+
+
+def test_another_protocol_changes_scores_ranks_and_order(tab: Any, page: Path) -> None:
+    tab.select_option("#view", "quick/rain")
+    heads = tab.locator("section.page:not([hidden]) table.data >> nth=0 >> th").all_inner_texts()
+    assert [head.removesuffix(" ↕").strip() for head in heads[1:8]] == [
+        "Rank", "PSNR (dB)", "95 %", "pooled PSNR (dB)", "SSIM", "LMSE", "MSE"
+    ]  # fmt: skip
+    chosen = tab.locator("section.page:not([hidden]) select[data-protocols]")
+    names = chosen.locator("option").all_inner_texts()
+    assert names == ["rgb@1 (the task's own)", "rgb-uniform@1", "y@1"]
+    own = {name: scores(tab, name) for name in ("AAA", "PLAIN")}
+    order = column(tab, 1)
+    assert own["PLAIN"][1]
+    chosen.select_option(label="y@1")
+    there = scores(tab, "AAA")
+    # A made-up record has a dB more under each further protocol.
+    assert float(there[1].split()[0]) == pytest.approx(float(own["AAA"][1].split()[0]) + 2, abs=0.011)
+    assert float(there[3].split()[0]) == pytest.approx(float(own["AAA"][3].split()[0]) + 2, abs=0.011)
+    assert scores(tab, "PLAIN") == ["–", *[""] * 6], "it is not stored under this one"
+    assert column(tab, 1)[-1] == "PLAIN"
+    assert "luma" in tab.locator("section.page:not([hidden]) .meaning").inner_text()
+    layers = tab.locator("section.page:not([hidden]) table.data >> nth=1 >> tbody tr", has_text="AAA")
+    assert layers.locator("td").first.inner_text() == there[1], "the layer that the task is for"
+    best = tab.locator("section.page:not([hidden]) table.data >> nth=0 >> td.best")
+    assert best.count() == 5, "of PSNR, pooled PSNR, SSIM, LMSE and MSE"
+    tab.locator("section.page:not([hidden]) table.data >> nth=0 >> th .sort").nth(2).click()
+    falling = column(tab, 3)
+    chosen.select_option(index=0)
+    assert {name: scores(tab, name) for name in own} == own
+    assert sorted(column(tab, 1)) == sorted(order)
+    numbers = [float(text.split()[0]) for text in column(tab, 3)]
+    assert numbers == sorted(numbers, reverse=True), "it stays sorted as it was"
+    assert len(falling) == len(numbers)
+
+
+def test_the_page_tells_what_it_goes_by(page: Path) -> None:
+    text = page.read_text()
+    assert "judged by the scene; image formation: sum; protocol: rgb@1." in text
+    assert "Plots are of the scene, under rgb@1." in text
+    assert "<title>Unblend leaderboard</title>" in text
+    assert ">rain: scene</button>" in text
 
 
 def test_every_link_of_the_overview_leads_to_a_view(page: Path) -> None:
