@@ -9,10 +9,11 @@ READY := $(VENV)/.ready
 
 setup: $(READY)
 
-# pip runs again only when what it would install has changed.
+# pip runs again only when what it would install has changed. `git diff` shows scores as tables (.gitattributes).
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	-@test ! -e .git || git config diff.unblend-scores.textconv "$(BIN)/python -m benchmark.record_text"
 	touch $@
 
 bench: setup

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +176,34 @@ def test_a_record_is_small(tmp_path: Path) -> None:
     size = sum(path.with_suffix(suffix).stat().st_size for suffix in (".json", ".safetensors"))
     assert size <= 250_000
     assert same(records.read(path), dataclasses.replace(record(), scores=found, ids=ids))
+
+
+def test_git_shows_a_change_of_scores_as_a_table(tmp_path: Path) -> None:
+    """With the attributes and the command of the project, in a repository of its own."""
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    (setting,) = re.findall(r'git config diff\.(\S+) "\$\(BIN\)/python (.*)"', (ROOT / "Makefile").read_text())
+
+    def git(*arguments: str) -> str:
+        own = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+        done = subprocess.run(["git", *own, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    git("init", "-q")
+    git("config", f"diff.{setting[0]}", f"env PYTHONPATH={ROOT} {sys.executable} {setting[1]}")
+    folder = tmp_path / "leaderboards"
+    paths = [folder / "quick/records/digits/unet/seed0.json", folder / "weights/digits/unet/record.json"]
+    for path in paths:
+        records.write(path, record())
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    for path in paths:
+        records.write(path, record(psnr=((20, 22), (24, 27.5))))
+    lines = git("diff").splitlines()
+    shown = [line for line in lines if line.startswith(("-1\t", "+1\t", "-0\t", "+0\t"))]
+    assert len(shown) == 4, "of each record the line of the second image, before and after"
+    assert "24 26" in shown[0]
+    assert "24 27.5" in shown[1]
+    assert "image\trgb-uniform@1/lmse" in git("show", "--format=", "HEAD")
+    arrays = paths[0].with_suffix(".safetensors")
+    arrays.write_bytes(arrays.read_bytes()[:-100])
+    assert "seed0.safetensors is not whole" in git("diff")
