@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -25,15 +26,25 @@ def octave_noise(
         (1, H, W) in [0, 1], both ends reached unless the field is a single value.
     """
     longer = max(height, width)
-    field = torch.zeros(1, 1, height, width)
+    field = torch.zeros(height, width)
     cells, strength = coarsest, 1.0
     while cells <= max(coarsest, longer // 4):
         rows, columns = (max(2, math.ceil(cells * side / longer) + 1) for side in (height, width))
-        grid = torch.rand(1, 1, rows, columns, generator=generator)
-        field += strength * F.interpolate(grid, size=(height, width), mode="bicubic", align_corners=True)
+        grid = torch.rand(rows, columns, generator=generator)
+        field += strength * (_between(rows, height) @ grid @ _between(columns, width).T)
         cells, strength = cells * 2, strength * persistence
     low, high = field.aminmax()
-    return ((field - low) / (high - low).clamp_min(1e-8))[0]
+    return ((field - low) / (high - low).clamp_min(1e-8))[None]
+
+
+@lru_cache(maxsize=64)
+def _between(points: int, pixels: int) -> Tensor:
+    """(pixels, points) weights of bicubic interpolation, first point on the first pixel, last on the last.
+
+    A product with them is several times as fast as ``interpolate`` with its bookkeeping for each pixel.
+    """
+    each = torch.eye(points)[None, None]
+    return F.interpolate(each, size=(pixels, points), mode="bicubic", align_corners=True)[0, 0]
 
 
 def relief(generator: torch.Generator, height: int, width: int) -> Tensor:
@@ -64,7 +75,7 @@ def shading(generator: torch.Generator, height: int, width: int) -> Tensor:
     slope = (0.4 + 0.8 * steepness) * max(height, width) / 3
     down, right = torch.gradient(slope * surface[0], dim=(0, 1))
     normal = torch.stack([-right, -down, torch.ones_like(down)])
-    normal = normal / normal.norm(dim=0)
+    normal = normal / (normal * normal).sum(0).sqrt()  # several times as fast as norm
     azimuth, elevation = 2 * math.pi * azimuth, math.radians(30 + 45 * elevation)
     light = torch.tensor(
         [math.cos(elevation) * math.cos(azimuth), math.cos(elevation) * math.sin(azimuth), math.sin(elevation)]

@@ -2,9 +2,10 @@
 
 from datamodules.mixing.base import Mixing
 from datamodules.mixing.blends import AlphaCompositing, Camera, Mean, Product, Ratio, Sum
+from datamodules.mixing.clouds import ScatteredClouds, ThinClouds
 from datamodules.mixing.rain import HeavyRain, LightRain, RainStreaks
 from datamodules.mixing.reflection import GlassReflection
-from datamodules.mixing.scattering import AtmosphericScattering, ThinClouds, YellowHaze
+from datamodules.mixing.scattering import AtmosphericScattering, YellowHaze
 
 __all__ = [
     "AlphaCompositing",
@@ -18,6 +19,7 @@ __all__ = [
     "Product",
     "RainStreaks",
     "Ratio",
+    "ScatteredClouds",
     "Sum",
     "ThinClouds",
     "YellowHaze",

@@ -1,11 +1,10 @@
-"""Light scattered on the way: haze, yellow haze, thin clouds and their shadows."""
+"""Light scattered on the way: haze and yellow haze."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from datamodules.fields import octave_noise
 from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
 
 
@@ -99,73 +98,3 @@ class YellowHaze(AtmosphericScattering):
         colour = self.low + (self.high - self.low) * torch.rand(3, generator=generator)
         strength = uniform(generator, *self.airlight)
         return strength * (colour if channels == 3 else colour.mean().expand(channels)).view(-1, 1, 1)
-
-
-class ThinClouds(Mixing):
-    """I = J·(1 − s)·(1 − α) + W·α: thin clouds of opacity α and their shadows s on the ground.
-
-    The source is a clean picture J; layers are the background J and the cloud W·α. The opacity is
-    α = opacity · (v + (1 − v) · smoothstep((n − c) / (1 − c))) of multi-octave noise n, where c leaves the
-    share ``cover`` of the image under cloud and v is a veil over all of it. The shadow is the same field,
-    moved by the sun's direction, and weaker.
-
-    Source: Cascaded GANs, Sec. 3.4 ("the information from the clouds and shadows"). Reconstructed: the
-        paper names no model; alpha compositing of a bright, nearly white layer is assumed.
-
-    Args:
-        opacity: range of the largest opacity.
-        cover: range of the share of the image under cloud.
-        veil: range of the thinnest cloud's share of the opacity.
-        brightness: range of the cloud's brightness W.
-        shadow: range of the darkest shadow.
-
-    Raises:
-        UserError: an empty range, or one outside [0, 1].
-    """
-
-    symmetric = False
-
-    def __init__(
-        self,
-        opacity: tuple[float, float] = (0.4, 0.9),
-        cover: tuple[float, float] = (0.3, 1.0),
-        veil: tuple[float, float] = (0.0, 0.7),
-        brightness: tuple[float, float] = (0.85, 1.0),
-        shadow: tuple[float, float] = (0.0, 0.4),
-    ) -> None:
-        for what, values in {"opacity": opacity, "cover": cover, "veil": veil, "shadow": shadow}.items():
-            check_range(what, values, 0, 1)
-        check_range("brightness", brightness, 1e-3, 1)
-        self.opacity, self.cover, self.veil = opacity, cover, veil
-        self.brightness, self.shadow = brightness, shadow
-
-    def gain(self, layers: int) -> float:
-        return 1.0
-
-    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
-        require_sources("a cloud", shape, 1)
-        height, width = shape[-2:]
-        margin = max(1, max(height, width) // 6)
-        noise = octave_noise(generator, height + margin, width + margin, coarsest=3, persistence=0.55)
-        ranges = (self.cover, self.veil, self.opacity, self.brightness, self.shadow)
-        cover, veil, opacity, brightness, shadow = (uniform(generator, *values) for values in ranges)
-        # A sample of the field is enough for its quantile, and spares a sort.
-        edge = noise[:, ::4, ::4].quantile(1 - cover)
-        ramp = ((noise - edge) / (1 - edge).clamp_min(1e-3)).clamp(0, 1)
-        thickness = veil + (1 - veil) * ramp * ramp * (3 - 2 * ramp)
-        down, right = (int(torch.randint(margin + 1, (), generator=generator)) for _ in range(2))
-        return {
-            "opacity": opacity * thickness[:, :height, :width],
-            "shadow": shadow * thickness[:, down : down + height, right : right + width],
-            "brightness": brightness,
-        }
-
-    def render(self, sources: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        background = sources[:, 0]
-        cloud = image_like(parameters["brightness"]) * parameters["opacity"]
-        return torch.stack([background, cloud.expand_as(background)], 1)
-
-    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        background, cloud = layers.unbind(1)
-        opacity = cloud / image_like(parameters["brightness"])
-        return background * (1 - parameters["shadow"]) * (1 - opacity) + cloud
