@@ -38,6 +38,10 @@ class MethodCard:
         channels: numbers of channels it accepts; empty for any.
         scales: scale factors between mixture and layers that it accepts; empty for any.
         ordered_only: True where the method tells its layers apart by what they are.
+        low_precision: False where bfloat16 makes its training slower or worse: `precision: auto` keeps to float32.
+        residual: True where the network corrects its mixture: before training, in restoration, the first layer is the
+            mixture.
+        host: why it computes on the host, through NumPy or else; empty where all of it runs on the device.
     """
 
     title: str
@@ -48,6 +52,9 @@ class MethodCard:
     channels: tuple[int, ...] = ()
     scales: tuple[int, ...] = ()
     ordered_only: bool = False
+    low_precision: bool = True
+    residual: bool = False
+    host: str = ""
 
     @property
     def trains(self) -> bool:
@@ -170,13 +177,8 @@ class SeparationMethod(LightningModule, ABC):
             save_image(images.flatten(0, 1).float().clamp(0, 1), path, nrow=images.shape[1])
 
     def configure_optimizers(self) -> Any:
-        """Adam with the learning rate ``lr``; with the option ``cosine`` it falls to zero over the run."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"], betas=self.betas)
-        if not self.hparams.get("cosine"):
-            return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """Adam with the learning rate ``lr``; ``methods.recipe`` has more to offer."""
+        return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"], betas=self.betas)
 
     def embed(self, batch: LayerBatch) -> Codes:
         """Codes of a batch's mixtures and layers in the method's latent spaces; empty where it has none.

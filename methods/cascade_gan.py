@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.losses.adversarial import CollapseGuard
 from methods.networks.norms import Norm
 from methods.networks.pix2pix import ATTENTION_AFTER, Pix2PixGAN
+from methods.recipe import TrainedMethod
 
 
-class CascadeGAN(SeparationMethod):
+class CascadeGAN(TrainedMethod):
     """UGAN mixes clear images with interference so that they look like real mixtures; PAGAN separates its mixtures.
 
     No mixture has its clear image in training: mixtures, clear images and interference are of different scenes
@@ -33,6 +34,7 @@ class CascadeGAN(SeparationMethod):
         lr: learning rate of Adam, for all networks.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
 
     Raises:
         UserError: a depth that leaves no fourth convolution for attention to follow.
@@ -64,8 +66,9 @@ class CascadeGAN(SeparationMethod):
         lr: float = 2e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         if depth < ATTENTION_AFTER:
             raise UserError(f"depth {depth}: self-attention follows convolution {ATTENTION_AFTER}; use more.")

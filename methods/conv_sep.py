@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.losses.permutation import huber, separation_loss
+from methods.recipe import TrainedMethod
 
 
 def _convolutions(*channels: int) -> nn.Sequential:
@@ -28,7 +29,7 @@ def _convolutions(*channels: int) -> nn.Sequential:
     return nn.Sequential(*parts[:-1])
 
 
-class ConvSep(SeparationMethod):
+class ConvSep(TrainedMethod):
     """Encoder, decoder and expander restore z from y; two separators take z apart.
 
     In training the separators are given the clean z, in testing the restored ẑ (paper, Fig. 2).
@@ -42,6 +43,7 @@ class ConvSep(SeparationMethod):
         lr: learning rate of Adam; the paper gives none.
         cosine: let the learning rate fall to zero over the run; the paper does not say.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
     """
 
     card = MethodCard(
@@ -64,8 +66,9 @@ class ConvSep(SeparationMethod):
         lr: float = 1e-3,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         self.permutation_invariant, self.on_clean = permutation_invariant, train_separators_on == "clean"
         self.distance = partial(huber, delta=delta)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.losses.adversarial import Kind, adversarial_losses
 from methods.losses.replay import ReplayBuffer
 from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.norms import NormName, frozen_statistics
+from methods.recipe import TrainedMethod
 
 
-class CycleGAN(SeparationMethod):
+class CycleGAN(TrainedMethod):
     """Beside SILS, with its generators and discriminators, where a layer and a mixture know nothing of other layers.
 
     Args:
@@ -32,6 +35,7 @@ class CycleGAN(SeparationMethod):
         lr: learning rate of Adam.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
 
     Raises:
         UserError: more targets than layers, or impossible widths.
@@ -63,8 +67,9 @@ class CycleGAN(SeparationMethod):
         lr: float = 2e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         count, channels = (len(spec["layers"]), spec["channels"]) if spec else (2, 3)
         if not 1 <= targets <= count or width < 1 or scales < 1 or replay < 0:

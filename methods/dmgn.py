@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.losses.adversarial import adversarial_losses
 from methods.losses.perceptual import perceptual
 from methods.networks.deep_masking import (
@@ -22,9 +22,10 @@ from methods.networks.deep_masking import (
 from methods.networks.hypercolumn import Hypercolumn
 from methods.networks.patch_discriminator import PatchDiscriminator
 from methods.networks.vgg import VGG19Features
+from methods.recipe import TrainedMethod
 
 
-class DMGN(SeparationMethod):
+class DMGN(TrainedMethod):
     """A coarse background and the noise layer, generated side by side; then a background refined by contrast.
 
     Images are taken to [−1, 1] inside. Table I's rows are options: *base* ``cell: plain, noise_branch: false``;
@@ -47,6 +48,7 @@ class DMGN(SeparationMethod):
         lr: learning rate of Adam, for generators and discriminator.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
 
     Raises:
         UserError: options that contradict each other, or weights that cannot be had.
@@ -79,8 +81,9 @@ class DMGN(SeparationMethod):
         lr: float = 2e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         if width < 1 or (regularize_mask and cell == "plain" and noise_branch):
             raise UserError(

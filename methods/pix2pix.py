@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from datamodules.types import LayerBatch, LayerSpec
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.networks.norms import Norm
 from methods.networks.pix2pix import Pix2PixGAN
+from methods.recipe import TrainedMethod
 
 
-class Pix2Pix(SeparationMethod):
+class Pix2Pix(TrainedMethod):
     """A U-Net that draws the first layer, taught by L1 and by a discriminator that sees mixture and layer.
 
     The baseline for what attention (``CascadeGAN`` with ``synthesis: given``) and learnt synthesis add.
@@ -24,6 +27,7 @@ class Pix2Pix(SeparationMethod):
         lr: learning rate of Adam, for both networks.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
 
     Source: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017. Both networks
         step at once, where the paper alternates; dropout is off when testing, where the paper leaves it on.
@@ -46,8 +50,9 @@ class Pix2Pix(SeparationMethod):
         lr: float = 2e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         channels = spec["channels"] if spec else 3
         self.multiple, self.l1 = 2**depth, l1

@@ -10,16 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
-from methods.base import Codes, MethodCard, SeparationMethod
+from methods.base import Codes, MethodCard
 from methods.losses.adversarial import Kind, adversarial_losses, gradient_penalty
 from methods.losses.latent import self_supervision
 from methods.networks.fusion import fuse, single_layers
 from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.norms import NormName, frozen_statistics
+from methods.recipe import TrainedMethod
 
 
-class SILS(SeparationMethod):
+class SILS(TrainedMethod):
     """For each layer an encoder, a decoder and a discriminator; learns from mixtures and layers of different scenes.
 
     Args:
@@ -45,6 +46,7 @@ class SILS(SeparationMethod):
         lr: learning rate of Adam.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
 
     Raises:
         UserError: weights, widths or decays that are impossible.
@@ -84,8 +86,9 @@ class SILS(SeparationMethod):
         lr: float = 1e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         if width < 1 or scales < 1 or alpha <= 0 or not 0 <= average < 1:
             raise UserError(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.losses.adversarial import Kind, adversarial_losses
 from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.norms import NormName, frozen_statistics
+from methods.recipe import TrainedMethod
 
 Code = list[Tensor]
 
 
-class UNIT(SeparationMethod):
+class UNIT(TrainedMethod):
     """Beside SILS, with its generators and discriminators, where a mixture's code is taken for its layer's.
 
     Args:
@@ -35,6 +37,7 @@ class UNIT(SeparationMethod):
         lr: learning rate of Adam.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
 
     Raises:
         UserError: more targets than layers, or impossible widths.
@@ -68,8 +71,9 @@ class UNIT(SeparationMethod):
         lr: float = 1e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         count, channels = (len(spec["layers"]), spec["channels"]) if spec else (2, 3)
         if not 1 <= targets <= count or width < 1 or scales < 1:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 from torch import nn
 
-from methods.networks.unet import group_norm
-
 NormName = Literal["batch", "instance", "group"]
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation with 8 groups, or as many as divide the channels; independent of the batch."""
+    return nn.GroupNorm(math.gcd(8, channels), channels)
+
 
 NORMS: dict[NormName, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,

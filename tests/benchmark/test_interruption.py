@@ -14,6 +14,7 @@ from benchmark import fit as fitting
 from benchmark.files import read_json, write_json
 from benchmark.jobs import Execution, Job
 from benchmark.interruption import INTERRUPTED, Resumable
+from methods.recipe import TRAINED
 
 NOISY = '''
 import os
@@ -21,20 +22,21 @@ import signal
 
 from torch import nn
 
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.losses.permutation import separation_loss, squared
 from methods.networks.resize import enlarge
+from methods.recipe import TrainedMethod
 
 STOP = {}
 
 
-class Noisy(SeparationMethod):
-    """A small network with dropout, which asks its own process to end after some batches."""
+class Noisy(TrainedMethod):
+    """A small network with dropout and averaged weights, which asks its own process to end after some batches."""
 
     card = MethodCard(title="Noisy", paper="none", year=2026, supervision="paired")
 
     def __init__(self, lr: float = 0.01, cosine: bool = True, spec: dict | None = None) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, warm_up=0.2, average=0.9)
         self.save_hyperparameters()
         self.scale = 2
         self.network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(8, 2, 1))
@@ -79,8 +81,10 @@ def cell(directory: Path, model: str = "noisy.Noisy", images: int = 192, **execu
 
 
 def weights(directory: Path) -> dict[str, torch.Tensor]:
-    held: dict[str, torch.Tensor] = torch.load(directory / "best.ckpt", weights_only=True)["state_dict"]
-    return held
+    held = torch.load(directory / "best.ckpt", weights_only=True)
+    both = {**held["state_dict"], **{f"{TRAINED}.{name}": value for name, value in held[TRAINED].items()}}
+    assert len(both) == 2 * len(held["state_dict"])
+    return both
 
 
 @pytest.mark.parametrize(

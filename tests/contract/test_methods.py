@@ -99,6 +99,18 @@ def test_a_constant_image_gives_finite_layers(method_class: type[SeparationMetho
         assert torch.isfinite(call(build(method_class, spec), torch.full((1, spec["channels"], 14, 14), value))).all()
 
 
+def test_clean_in_clean_out_before_training(method_class: type[SeparationMethod]) -> None:
+    """A network that corrects its mixture starts from it: no restoration begins below the trivial answer."""
+    if not method_class.card.residual:
+        pytest.skip("it does not start from its mixture")
+    for channels in method_class.card.channels or (1, 3):
+        spec = spec_of(2, channels, 1, ordered=True)
+        assert method_class.card.accepts(spec) is None, "restoration is what such a network is for"
+        mixture = mixtures(spec, (33, 46))
+        layers = call(build(method_class, spec), mixture)
+        assert torch.allclose(layers[:, 0], mixture, atol=1e-6)
+
+
 def test_same_seed_same_layers(method_class: type[SeparationMethod]) -> None:
     spec = accepted(method_class.card)[0]
     method, mixture = build(method_class, spec), mixtures(spec, (14, 14))
