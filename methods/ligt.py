@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec
-from methods.base import MethodCard, SeparationMethod
+from methods.base import MethodCard
 from methods.losses.permutation import huber, separation_loss
+from methods.recipe import TrainedMethod
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -56,7 +58,7 @@ def positions(height: int, width: int, channels: int, like: Tensor) -> Tensor:
     return torch.cat([rows, columns], dim=2).flatten(0, 1).to(like.dtype)
 
 
-class LiGT(SeparationMethod):
+class LiGT(TrainedMethod):
     """Limited-informed Generative Transformer: compressor, transformer, expander.
 
     Args:
@@ -66,6 +68,7 @@ class LiGT(SeparationMethod):
         lr: learning rate of Adam; the paper gives none.
         cosine: let the learning rate fall to zero over the run; the paper does not say.
         spec: of the data.
+        **recipe: of training (``methods.recipe``).
     """
 
     card = MethodCard(
@@ -76,6 +79,7 @@ class LiGT(SeparationMethod):
         layers=(2,),
         channels=(1,),
         scales=(2,),
+        low_precision=False,
     )
     scale = 2
     multiple = 2
@@ -88,8 +92,9 @@ class LiGT(SeparationMethod):
         lr: float = 1e-3,
         cosine: bool = False,
         spec: LayerSpec | None = None,
+        **recipe: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
         self.permutation_invariant, self.distance = permutation_invariant, partial(huber, delta=delta)
         d = 16 * max(1, round(width * 8))
