@@ -53,8 +53,11 @@ def build(method_class: type[SeparationMethod], spec: LayerSpec) -> SeparationMe
     options: dict[str, Any] = {"spec": dict(spec)}
     if "features" in inspect.signature(method_class).parameters:
         options["features"] = "random"  # trained ones would have to be downloaded
-    if "depth" in inspect.signature(method_class).parameters:
+    given = inspect.signature(method_class).parameters
+    if "depth" in given:
         options["depth"] = 4  # a paper's full depth pads small images to hundreds of pixels
+    if "width" in given and isinstance(given["width"].default, int):
+        options["width"] = 8  # tests of what every method promises need no paper's size
     method = method_class(**options).eval()
     method.iterations = min(method.iterations, 3)  # of those that optimise for each image
     return method
