@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ import torch
 import yaml
 from lightning import Callback, LightningModule, Trainer
 
+from benchmark import precision
 from benchmark.files import read_json, write_json
 from benchmark.interruption import Resumable
 from benchmark.jobs import Execution, Fitted, Job
 from benchmark.lightning_cli import CHECKPOINT, RESUMABLE, UnblendCLI
 from benchmark.plan.contents import write_data_digest
 from datamodules.base import images_seen
-from methods.base import SeparationMethod
+from methods.base import MethodCard, SeparationMethod
 
 
 class ReportProgress(Callback):
@@ -65,11 +68,19 @@ class LearningCurve(Callback):
         self.points = list(state_dict["points"])
 
 
-def arguments(config: dict[str, Any], execution: Execution, root: Path) -> dict[str, Any]:
-    """A cell's configuration with the parts that only say where and how it is run."""
+def arguments(config: dict[str, Any], execution: Execution, root: Path, precision: str) -> dict[str, Any]:
+    """A cell's configuration with the parts that only say where and how it is run.
+
+    Args:
+        config: of the cell.
+        execution: how it is run.
+        root: folder for what Lightning writes.
+        precision: Lightning's name, where the configuration may say ``auto``.
+    """
     data = {**config["data"]["init_args"], "root": execution.root, "num_workers": execution.num_workers}
     trainer = {
         **config["trainer"],
+        "precision": precision,
         "accelerator": execution.accelerator,
         "devices": execution.devices,
         "num_nodes": execution.nodes,
@@ -96,7 +107,10 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
     job = Job.read(directory)
     if job is None:
         raise RuntimeError(f"{directory} has no job.")
-    cli = UnblendCLI(args=arguments(job.config, job.execution, directory), run=False)
+    asked = job.config["trainer"]["precision"]
+    used, channels_last = precision.resolve(asked, _gains_by_low_precision(job.config), job.execution.accelerator)
+    execution = replace(job.execution, channels_last=job.execution.channels_last or channels_last)
+    cli = UnblendCLI(args=arguments(job.config, execution, directory, used), run=False)
     model, data, trainer = cli.model, cli.datamodule, cli.trainer
     skipped = model.card.accepts(data.spec)
     resumable = directory / RESUMABLE
@@ -121,7 +135,7 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
         # Before the checkpoint's callback, which saves what the others hold.
         trainer.callbacks[:0] = [ReportProgress(directory / "progress.json"), curve]  # type: ignore[attr-defined]
         prepare(trainer)
-        shape_for_speed(model, job.execution)
+        shape_for_speed(model, execution)
         trainer.fit(model, datamodule=data, ckpt_path=str(resumable) if resume else None, weights_only=True)
         chosen = trainer.checkpoint_callback
         training = {
@@ -131,11 +145,22 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
             "peak_memory_mib": peak_memory_mib(model.device),
             "select_psnr": float(chosen.best_model_score),  # type: ignore[union-attr]
             "curve": curve.points,
+            "precision": used,
+            "channels_last": execution.channels_last,
         }
         checkpoint = CHECKPOINT
     if trainer.is_global_zero:
-        Fitted(job.key, skipped, checkpoint, training, resolved(cli)).write(directory)
+        config = resolved(cli)
+        config["trainer"]["precision"] = asked
+        Fitted(job.key, skipped, checkpoint, training, config).write(directory)
         resumable.unlink(missing_ok=True)
+
+
+def _gains_by_low_precision(config: dict[str, Any]) -> bool:
+    """Whether the method of a configuration is faster in bfloat16 and as good."""
+    module, _, name = str(config["model"]["class_path"]).rpartition(".")
+    card = getattr(getattr(importlib.import_module(module), name), "card", None)
+    return isinstance(card, MethodCard) and card.low_precision
 
 
 def keep_curves(path: Path) -> None:
@@ -164,12 +189,12 @@ def resolved(cli: UnblendCLI) -> dict[str, Any]:
     data = config["data"]
     for where in ("root", "num_workers"):
         data["init_args"].pop(where, None)
-    precision = config["trainer"].get("precision")
+    asked = config["trainer"].get("precision")
     return {
         "seed_everything": config["seed_everything"],
         "model": config["model"],
         "data": data,
-        "trainer": {"precision": precision},
+        "trainer": {"precision": asked},
     }
 
 

@@ -14,7 +14,7 @@ from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
-from benchmark import cost, latent, provenance, records, samples
+from benchmark import cost, latent, precision, provenance, records, samples
 from benchmark.files import read_json, write_json
 from benchmark.fit import arguments
 from benchmark.jobs import Fitted, Job
@@ -128,7 +128,7 @@ def score_images(
     accelerator: str = "auto",
     devices: Any = 1,
     nodes: int = 1,
-    precision: Any = "32-true",
+    used_precision: Any = "32-true",
     shown: Path | None = None,
 ) -> Scored | None:
     """Score a method on the test role; the only way to a score.
@@ -141,7 +141,7 @@ def score_images(
         accelerator: of Lightning's Trainer.
         devices: of Lightning's Trainer; at most one for each test image is used.
         nodes: each with so many devices.
-        precision: of the method's own computations; scores are always float32.
+        used_precision: of the method's own computations; scores are always float32.
         shown: folder of a few images as pictures; None for none.
 
     Returns:
@@ -168,7 +168,7 @@ def score_images(
         devices=devices,
         num_nodes=nodes,
         plugins=[*plugins],
-        precision=precision,
+        precision=used_precision,
         logger=False,
         use_distributed_sampler=False,
         inference_mode=False,
@@ -210,7 +210,11 @@ def score(directory: Path) -> None:
     if job is None or job.record is None or job.score_key is None or fitted is None:
         raise RuntimeError(f"{directory} has no job to score, or was not trained.")
     execution = job.execution
-    cli = UnblendCLI(args=arguments(job.config, replace(execution, devices=1), directory / "scoring"), run=False)
+    # A method that trains in whatever pays is judged by what it gives in full precision.
+    used = job.config["trainer"]["precision"]
+    used = precision.FULL if used == precision.AUTO else used
+    here = replace(execution, devices=1)
+    cli = UnblendCLI(args=arguments(job.config, here, directory / "scoring", used), run=False)
     method, data = cli.model, cli.datamodule
     checkpoint = directory / fitted.checkpoint if fitted.checkpoint else None
     if checkpoint is not None:
@@ -223,7 +227,7 @@ def score(directory: Path) -> None:
         accelerator=execution.accelerator,
         devices=execution.devices,
         nodes=execution.nodes,
-        precision=job.config["trainer"]["precision"],
+        used_precision=used,
         shown=directory / "samples",
     )
     if scored is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from benchmark import catalogue
+from benchmark import catalogue, precision
 from benchmark.checks import safe_name
 from benchmark.errors import UserError, unknown
 from benchmark.plan import identity
@@ -145,13 +145,14 @@ def _config(
     method_entry: catalogue.Entry,
     seed: int,
 ) -> dict[str, Any]:
+    asked = precision.check(method.get("precision", suite.get("precision", precision.FULL)))
     budget = {**suite.get("budget", {}), **dataset.get("budget", {}), **method.get("budget", {})}
     return copy.deepcopy(
         {
             "seed_everything": seed,
             "model": {"class_path": method_entry.class_path, "init_args": method.get("init_args", {})},
             "data": {"class_path": dataset_entry.class_path, "init_args": {**dataset.get("init_args", {}), **budget}},
-            "trainer": {"precision": method.get("precision", suite.get("precision", "32-true"))},
+            "trainer": {"precision": asked},
         }
     )
 

@@ -106,7 +106,7 @@ def evaluate(arguments: list[str]) -> None:
         folder=folder / "scoring",
         accelerator=config["trainer"]["accelerator"],
         devices=1 if config["trainer"]["devices"] == "auto" else config["trainer"]["devices"],
-        precision=config["trainer"]["precision"] or "32-true",
+        used_precision=config["trainer"]["precision"] or "32-true",
         shown=samples.folder(path),
     )
     if scored is None:
