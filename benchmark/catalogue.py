@@ -97,7 +97,7 @@ def _classes(package: str, root_class: str) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         relative = path.relative_to(ROOT / package).with_suffix("")
-        if relative.parts[0] in ("networks", "losses", "__init__"):
+        if relative.parts[0] in ("networks", "losses", "mixing", "__init__"):
             continue
         try:
             tree = ast.parse(path.read_bytes())
