@@ -13,7 +13,8 @@ from rich.console import Console
 from benchmark import provenance, regression
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_json
-from benchmark.records import METRICS, Record
+from benchmark.metrics.scales import METRICS
+from benchmark.records import Record
 from benchmark.regression import Goldens
 
 SEEDS = (0, 1, 2)

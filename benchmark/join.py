@@ -15,8 +15,9 @@ from rich.text import Text
 from benchmark import catalogue, compare, leaderboard, suite
 from benchmark.errors import UserError, unknown
 from benchmark.files import write_text
-from benchmark.statistics import holm
-from benchmark.tables import name_of
+from benchmark.metrics.scales import SCALES
+from benchmark.resampling import holm
+from benchmark.tables import judged_by, name_of, note
 
 
 def main(arguments: list[str]) -> None:
@@ -107,15 +108,19 @@ def standing(method: str, folder: Path, console: Console) -> None:
         groups.setdefault(record.method, {}).setdefault((record.suite, record.dataset), []).append(record)
     for dataset, lines in leaderboard.lines(found).items():
         own = next((line for line in lines if line.first.method == method), None)
-        score = own.judged("psnr") if own else None
-        if own and score and score.rank:
-            ranked = sum(line.comparable for line in lines)
+        if own is None:
+            continue
+        score, digits = own.judged("psnr"), SCALES["psnr"].digits
+        if score and score.rank:
+            ranked = sum(line.ranked for line in lines)
             console.print(
-                f"{dataset}: {name_of(own.first)} has {score.text(2)} dB ({score.interval(2)}), "
-                f"rank {score.rank} of {ranked}",
+                f"{dataset}: {name_of(own.first)} has {score.text(digits)} dB ({score.interval(digits)}), "
+                f"rank {score.rank} of {ranked} by {judged_by(lines)}",
                 markup=False,
                 soft_wrap=True,
             )
+        else:
+            console.print(f"{dataset}: {note(own, lines)}", markup=False, soft_wrap=True)
     results = []
     for other in sorted(methods - {method}):
         for key in sorted(groups[method].keys() & groups[other].keys()):

@@ -12,10 +12,12 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from benchmark import catalogue, checks, digests, evidence, leaderboard, samples, suite
+from benchmark import catalogue, checks, evidence, leaderboard, records, samples, suite
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_text
 from benchmark.leaderboard import COMMITTED, Found
+from benchmark.places import places
+from benchmark.plan.contents import of_file
 from benchmark.records import Record
 
 FREE = ("none needed", "public domain", "CC0", "CC BY 4.0")
@@ -57,31 +59,36 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(1)
     for one in found:
         copy(one, COMMITTED / one.record.suite)
+    for name in {one.record.suite for one in found}:
+        forget_images(COMMITTED / name)
     console.print(f"published {len(found)} records to {COMMITTED}", soft_wrap=True)
     leaderboard.main([])
 
 
 def problems(one: Found) -> Iterator[str]:
-    """Why a record cannot be published: its commit, its place in the suite, its hashes."""
+    """Why a record cannot be published: its commit, its place in the suite, its versions, its weights."""
     record = one.record
     yield from _commit(record)
     if record.suite not in catalogue.suites():
         yield f"suite {record.suite} is not one of the project's: only their records are published"
         return
-    cells = {cell.path: cell for cell in suite.load(record.suite)}
-    cell = cells.get(Path(record.dataset, record.method, f"seed{record.seed}"))
+    cell = {cell.path: cell for cell in suite.load(record.suite)}.get(one.place)
     if cell is None:
         yield f"suite {record.suite} has no such cell: outside methods are drawn beside the leaderboard, not into it"
         return
-    if cell.fit_hash() != record.fit_hash:
-        yield "its training hash is not that of this checkout's suite and code: run the suite again"
-    elif cell.score_hash(record.data_digest) != record.score_hash:
-        yield "its score hash is not that of its data and this checkout's scoring code: run the suite again"
-    weights = one.suite_folder / "cells" / cell.path / "best.ckpt"
+    now = cell.identities()
+    other = [part for part in now if record.identities.get(part) != now[part]]
+    for part in other:
+        yield f"its {part} is {record.identities.get(part)}, this checkout's {now[part]}: run the suite again"
+    if not other and cell.key() != record.key:
+        yield "its key is not that of this checkout's suite: its configuration is another one; run the suite again"
+    elif not other and cell.score_key(record.data_digest) != record.score_key:
+        yield "its score key is not that of its data and of this checkout's metrics: run the suite again"
+    weights = one.cell / "best.ckpt"
     if record.checkpoint_sha256 is not None:
         if not weights.is_file():
             yield f"its weights are not there to be checked ({weights})"
-        elif digests.of_file(weights) != record.checkpoint_sha256:
+        elif of_file(weights) != record.checkpoint_sha256:
             yield f"its weights are others than those that were scored ({weights})"
 
 
@@ -107,14 +114,13 @@ def images(found: list[Found], beside: Sequence[Found] = ()) -> Iterator[str]:
     """Records that lack test images which others on the same data have; ``beside`` are only others."""
     together: dict[tuple[str, str], set[str]] = {}
     for one in [*found, *beside]:
-        key = (one.record.dataset, one.record.data_digest)
-        together.setdefault(key, set()).update(row["id"] for row in one.record.rows)
+        together.setdefault((one.record.dataset, one.record.data_digest), set()).update(one.record.ids)
     for one in found:
         every = together[one.record.dataset, one.record.data_digest]
         limit = _budget(one.record)
         expected = min(limit or len(every), len(every))
-        if len(one.record.rows) < expected:
-            yield f"record {one.path}: {len(one.record.rows)} of {expected} test images: the others are missing."
+        if len(one.record.ids) < expected:
+            yield f"record {one.path}: {len(one.record.ids)} of {expected} test images: the others are missing."
 
 
 def _budget(record: Record) -> int | None:
@@ -125,13 +131,12 @@ def _budget(record: Record) -> int | None:
 
 def incomplete(folder: Path, found: list[Found]) -> Iterator[str]:
     """Cells of the suite that have neither a record nor a reason to be skipped."""
-    there = {one.path.relative_to(folder / "records").with_suffix("") for one in found}
+    there = {one.place for one in found}
     for name in sorted({one.record.suite for one in found} & set(catalogue.suites())):
-        for cell in suite.load(name):
-            outcome = read_json(folder / "cells" / cell.path / "fit.json")
-            skipped = isinstance(outcome, dict) and outcome.get("status") == "skipped"
-            if cell.path not in there and not skipped:
-                yield f"{cell.name}: no record; finish the suite, or say --partial."
+        for place in places(name, folder.parent):
+            fitted = place.fitted() if place.cell.path not in there else None
+            if place.cell.path not in there and not (fitted and fitted.skipped):
+                yield f"{place.cell.name}: no record; finish the suite, or say --partial."
 
 
 def copy(one: Found, target: Path) -> None:
@@ -141,11 +146,9 @@ def copy(one: Found, target: Path) -> None:
         one: checked.
         target: folder of the suite in ``leaderboards/``.
     """
-    record = one.record
-    place = Path(record.dataset, record.method, f"seed{record.seed}")
+    record, place = one.record, one.place
     path = (target / "records" / place).with_suffix(".json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(one.path, path)
+    records.write(path, record)
     shown = samples.folder(path)
     shutil.rmtree(shown, ignore_errors=True)
     if samples.folder(one.path).is_dir() and str(record.spec.get("licence", "")).startswith(FREE):
@@ -160,3 +163,16 @@ def copy(one: Found, target: Path) -> None:
         for path_there, shown_as in sorted(private.items(), key=lambda pair: -len(pair[0])):
             log = log.replace(path_there, shown_as)
         write_text((target / "logs" / place).with_suffix(".txt"), log + "\n")
+
+
+def forget_images(folder: Path) -> None:
+    """Remove lists of images of a published suite that none of its records names any more.
+
+    Args:
+        folder: of the suite in ``leaderboards/``.
+    """
+    headers = [read_json(path) for path in (folder / "records").glob("*/*/seed*.json")]
+    named = {str(header["images"]["digest"]) for header in headers if isinstance(header, dict) and "images" in header}
+    for path in (folder / "images").glob("*.txt"):
+        if path.stem not in named:
+            path.unlink()

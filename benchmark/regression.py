@@ -14,7 +14,9 @@ from rich.console import Console
 from benchmark import catalogue, leaderboard, suite
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_text
-from benchmark.records import METRICS, Record
+from benchmark.metrics.scales import METRICS
+from benchmark.places import places
+from benchmark.records import Record
 
 SUITE = "smoke"
 GOLDENS = Path(__file__).parent / "goldens.json"
@@ -72,11 +74,13 @@ def measure(runs: Path, seeds: Sequence[int], jobs: int | None, *, fresh: bool) 
     """
     from benchmark.cli import bench
 
-    if fresh:
-        shutil.rmtree(runs / SUITE, ignore_errors=True)
     held = yaml.safe_load(catalogue.suites()[SUITE].read_text())
     path = runs / f"{SUITE}.yaml"
     write_text(path, yaml.safe_dump({**held, "seeds": list(seeds)}, sort_keys=False))
+    if fresh:
+        # The store may hold cells of other suites, which stay.
+        for folder in (runs / SUITE, *(place.directory for place in places(str(path), runs))):
+            shutil.rmtree(folder, ignore_errors=True)
     bench(str(path), runs=str(runs), jobs=jobs, accelerator="cpu")
     return [one.record for one in leaderboard.collect([runs / SUITE])]
 
@@ -128,7 +132,7 @@ def _moved(key: str, record: Record, golden: dict[str, list[list[float]]]) -> li
         if len(values) != len(bands):
             failures.append(f"{key}: {metric} of {len(values)} layers, golden values of {len(bands)}")
             continue
-        for layer, value, (middle, band) in zip(record.spec["scored"], values, bands, strict=False):
+        for layer, value, (middle, band) in zip(record.layers, values, bands, strict=True):
             if not abs(value - middle) <= band:
                 failures.append(f"{key}: {metric} of {layer} is {value:.5g}, golden {middle:.5g} ± {band:.2g}")
     return failures

@@ -37,16 +37,17 @@ class Pair:
 
     @property
     def remark(self) -> str:
-        """What else differs than the time: the data's contents, the device, versions."""
+        """What else differs than the time: our versions, the data's contents, the device, torch's version."""
         before, now = self.published.provenance, self.again.provenance
-        found = []
+        old, new = self.published.identities, self.again.identities
+        found = [f"{old[part]} before, {new.get(part)} now" for part in old if old[part] != new.get(part)]
         if self.published.data_digest != self.again.data_digest:
             found.append("other data")
         if before["device"] != now["device"]:
             found.append(f"on {before['device']} before")
-        old, new = before["versions"].get("torch"), now["versions"].get("torch")
-        if old != new:
-            found.append(f"torch {old} before, {new} now")
+        torch = [made["versions"].get("torch") for made in (before, now)]
+        if torch[0] != torch[1]:
+            found.append(f"torch {torch[0]} before, {torch[1]} now")
         return ", ".join(found)
 
 

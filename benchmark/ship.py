@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,11 +17,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmark import catalogue, checkpoints, checks, leaderboard, publish, weights
+from benchmark import catalogue, checkpoints, checks, leaderboard, publish, records, weights
 from benchmark.errors import UserError
-from benchmark.files import write_text
 from benchmark.leaderboard import Found
-from benchmark.weights import LARGEST, TOGETHER, Shipped
+from benchmark.weights import LARGEST, RECORD, TOGETHER, WEIGHTS, Shipped
 from methods.base import SeparationMethod
 from methods.networks.vgg import VGG19Features
 
@@ -79,7 +79,8 @@ def ship(cell: Path, name: str) -> Shipped:
                     "separation may depend on nothing but its options, its weights and its seeds."
                 )
         # The record first: whoever sees the weights has it.
-        write_text(target.with_suffix(".json"), found.path.read_text())
+        shutil.rmtree(target.parent / "images", ignore_errors=True)
+        records.write(target.with_name(RECORD), found.record)
         written.chmod(0o644)
         os.replace(written, target)
     return Shipped(name, target)
@@ -111,7 +112,7 @@ def place(found: Found, name: str) -> Path:
     own = catalogue.dataset(found.record.config["data"]["class_path"]).folder
     if task != own or not short:
         raise UserError(f"--as {name}: it must be TASK/NAME, and the task is {own}, as in --as {own}/NAME.")
-    return weights.FOLDER / own / f"{checks.safe_name('--as', 'name', short)}.safetensors"
+    return weights.FOLDER / own / checks.safe_name("--as", "name", short) / WEIGHTS
 
 
 def packed(method: SeparationMethod, options: dict[str, Any], checkpoint_sha256: str | None) -> bytes:

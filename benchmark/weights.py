@@ -1,4 +1,4 @@
-"""Trained weights that ship: ``leaderboards/weights/TASK/NAME.safetensors``, each with its record beside it.
+"""Trained weights that ship: ``leaderboards/weights/TASK/NAME/weights.safetensors``, each with its record beside it.
 
 Whoever lists them, or names one, imports nothing heavy.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from benchmark import catalogue, checks
 from benchmark.errors import UserError, unknown
 from benchmark.records import Record
+from benchmark.statistics import per_image
 
 FOLDER = catalogue.ROOT / "leaderboards" / "weights"
 
 LARGEST, TOGETHER = 10_000_000, 60_000_000
 """Bytes of one file, and of all of them: whoever clones the project gets them."""
 
-HEADER = ("name", "method", "trained on", "scored on", "PSNR (dB)", "identity's (dB)", "size (MB)")
+WEIGHTS, RECORD = "weights.safetensors", "record.json"
+"""In the folder of each: what separates, and the record of the cell that it comes from."""
+
+HEADER = ("name", "method", "trained on", "scored on", "layers", "PSNR (dB)", "identity's (dB)", "size (MB)")
+"""PSNR is the mean over the layers that the task is for, which are named."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,13 @@ class Shipped:
         Raises:
             UserError: it is missing, or not sound.
         """
-        return checks.sound(self.path.with_suffix(".json"))
+        return checks.sound(self.path.with_name(RECORD))
 
 
 def shipped() -> dict[str, Shipped]:
     """Name -> weights, of all that ship."""
-    paths = sorted(FOLDER.glob("*/*.safetensors"))
-    found = [Shipped(f"{path.parent.name}/{path.stem}", path) for path in paths]
+    paths = sorted(FOLDER.glob(f"*/*/{WEIGHTS}"))
+    found = [Shipped("/".join(path.parts[-3:-1]), path) for path in paths]
     return {one.name: one for one in found}
 
 
@@ -95,13 +99,13 @@ def rows() -> list[tuple[str, ...]]:
         try:
             record = one.record()
         except UserError as error:
-            table.append((one.name, str(error), "", "", "", "", size))
+            table.append((one.name, str(error), "", "", "", "", "", size))
             continue
         method = f"{record.title} ({record.variant})" if record.variant not in ("", record.title) else record.title
         identity = of_identity(record)
         table.append(
-            (one.name, method, learnt_from(record), record.dataset, f"{record.mean('psnr'):.2f}",
-             "–" if identity is None else f"{identity:.2f}", size)
+            (one.name, method, learnt_from(record), record.dataset, ", ".join(record.targets),
+             f"{record.mean('psnr'):.2f}", "–" if identity is None else f"{identity:.2f}", size)
         )  # fmt: skip
     return table
 
@@ -120,12 +124,13 @@ def learnt_from(record: Record) -> str:
 def of_identity(record: Record) -> float | None:
     """PSNR (dB) of the mixture itself on the same test images and layers, where it is published."""
     folder = FOLDER.parent / record.suite / "records" / record.dataset / catalogue.methods()["Identity"].folder
-    images = {row["id"] for row in record.rows}
     for path in sorted(folder.glob("seed*.json")):
         try:
             found = checks.read(path)
         except UserError:
             continue
-        if found.data_digest == record.data_digest and {row["id"] for row in found.rows} == images:
-            return fmean(found.layer_means("psnr")[: len(record.rows[0]["psnr"])])
+        same = found.data_digest == record.data_digest and set(found.ids) == set(record.ids)
+        if same and record.protocol in found.scores.protocols and set(record.targets) <= set(found.layers):
+            of_images = per_image([found], "psnr", record.targets, record.protocol)
+            return sum(of_images.values()) / len(of_images)
     return None

@@ -14,13 +14,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
 
 from benchmark import fit, score
-from benchmark.files import read_json, write_json
+from benchmark.files import read_json
+from benchmark.jobs import Execution, Job
 from benchmark.places import Place, places
 from benchmark.speed.rows import Row, show
 
@@ -33,13 +33,12 @@ def bare(cells: list[Place]) -> tuple[float, float]:
     torch.set_num_threads(1)
     begin, trained = time.perf_counter(), 0.0
     for place in cells:
-        execution = Execution(accelerator="cpu")
-        job: dict[str, Any] = {
-            "suite": "bare", "dataset": place.cell.dataset, "method": place.cell.method, "seed": place.cell.seed,
-            "variant": "", "config": place.cell.config, "fit_hash": place.fit_hash, "score_hash": "",
-            "record": str(place.record.absolute()), "execution": execution,
-        }  # fmt: skip
-        write_json(place.directory / "cell.json", job)
+        job = Job(
+            place.cell.config, Execution(accelerator="cpu"), place.key, record=str(place.record.absolute()),
+            score_key="", identities=place.cell.identities(), suite="bare", dataset=place.cell.dataset,
+            method=place.cell.method, seed=place.cell.seed,
+        )  # fmt: skip
+        job.write(place.directory)
         fit.fit(place.directory)
         score.score(place.directory)
         trained += read_json(place.directory / "fit.json")["training"]["seconds"]

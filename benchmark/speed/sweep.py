@@ -19,10 +19,13 @@ from typing import Any
 
 import yaml
 
-from benchmark import bench, digests, records
+from benchmark import bench, records
 from benchmark.attempt import Half
 from benchmark.executors import Here, LocalExecutor
-from benchmark.files import read_json, write_json
+from benchmark.files import read_json
+from benchmark.jobs import Execution, Fitted, Job
+from benchmark.plan.contents import write_data_digest
+from benchmark.speed import made
 from benchmark.speed.rows import Row, show
 
 WORK = 0.010
@@ -46,28 +49,20 @@ class InProcessExecutor(LocalExecutor):
 def ten_milliseconds(half: str, directory: Path) -> None:
     """What a half leaves behind, with the sizes of a real one's files."""
     begin = time.perf_counter()
-    job = read_json(directory / "cell.json")
+    job = Job.read(directory)
+    assert job is not None
     if half == "fit":
-        digests.write_data_digest(directory / "data.json", [Path(__file__)])
+        write_data_digest(directory / "data.json", [Path(__file__)])
         training = {"images_seen": 10, "optimizer_steps": 1, "seconds": 0.0, "peak_memory_mib": 1.0, "select_psnr": 1.0}
-        write_json(directory / "fit.json", {
-            "fit_hash": job["fit_hash"], "status": "finished", "checkpoint": None, "skipped": None,
-            "training": training, "config": job["config"],
-        })  # fmt: skip
+        Fitted(job.key, None, None, training, job.config).write(directory)
     else:
-        numbers = [10 + 1 / 3] * 2
-        row = {"assignment": [0, 1], "psnr": numbers, "ssim": numbers, "lmse": numbers, "mse": numbers}
-        records.write(Path(job["record"]), records.Record(
-            suite=job["suite"], dataset=job["dataset"], method=job["method"], seed=job["seed"], title=job["method"],
-            variant="", protocol="rgb", fit_hash=job["fit_hash"], score_hash=job["score_hash"],
-            data_digest=read_json(directory / "data.json")["digest"], checkpoint_sha256=None,
-            spec={"layers": ["a", "b"], "scored": ["a", "b"], "ordered": True, "mixing": "sum", "citation": "none"},
-            config=job["config"], training=read_json(directory / "fit.json")["training"],
-            cost={"parameters": 1, "flops": None, "latency_s": 0.1, "latency_threads": 1, "peak_memory_mib": 1.0},
-            provenance={"commit": None, "processor": "any", "device": "cpu", "processes": 1},
-            rows=[{"id": f"{i:05d}", **row} for i in range(IMAGES)],
-            latent={},
-        ))  # fmt: skip
+        one = made.record(
+            job.method, job.seed, [[10 + 1 / 3] * 2] * IMAGES, suite=job.suite, dataset=job.dataset,
+            variant=job.variant, config=job.config, identities=job.identities, key=job.key,
+            score_key=str(job.score_key), data_digest=read_json(directory / "data.json")["digest"],
+            training=read_json(directory / "fit.json")["training"],
+        )  # fmt: skip
+        records.write(Path(str(job.record)), one)
     time.sleep(max(0.0, WORK / 2 - (time.perf_counter() - begin)))
 
 
@@ -93,7 +88,7 @@ def main(cells: int = 2000) -> list[Row]:
 
         def run() -> None:
             executor = InProcessExecutor(1, accelerator="cpu", threads=1)
-            assert bench.bench(str(suite), runs, executor, {"accelerator": "cpu"})
+            assert bench.bench(str(suite), runs, executor, Execution(accelerator="cpu"))
 
         measure(f"each beside its {1000 * WORK:.0f} ms", run, WORK, at_most=50)
         measure("each when all are reused", run)

@@ -46,7 +46,8 @@ def test_a_new_method_is_written_tested_and_joins_a_suite(unblend: Any, tmp_path
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "MyNet has " in done.stdout
-    assert " of 3" in done.stdout
+    assert ", rank " in done.stdout
+    assert " of 3 by the mean over " in done.stdout
     assert "Identity" in done.stdout
     page = (tmp_path / "runs/tiny/index.html").read_text()
     assert all(name in page for name in ("MyNet", "Half of the mixture"))

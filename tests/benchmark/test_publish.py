@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from benchmark import records
+from benchmark.metrics.scores import Scores
 
 SUITE = """
 budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
@@ -50,16 +55,19 @@ def test_spoilt_records_are_refused_each_with_its_reason_and_nothing_is_copied(p
     record = json.loads((project / "runs/tiny/records/digits/unet/seed0.json").read_text())
     dirty = {**record["provenance"], "commit": record["provenance"]["commit"] + "+"}
     strange = {**record["provenance"], "commit": "0" * 40}
+    other = {**record["identities"], "method": "unet@9"}
     for changes, message in (
         ({"provenance": dirty}, "with changes that were not committed"),
         ({"provenance": strange}, "its commit 000000000000 is not in this branch's history"),
         ({"provenance": {**strange, "commit": None}}, "made outside a checkout"),
-        ({"fit_hash": "0" * 64}, "its training hash is not that of this checkout"),
-        ({"data_digest": "0" * 64}, "its score hash is not that of its data"),
+        ({"identities": other}, f"its method is unet@9, this checkout's {record['identities']['method']}: run the"),
+        ({"key": "0" * 64}, "its key is not that of this checkout's suite"),
+        ({"score_key": "0" * 64}, "its score key is not that of its data and of this checkout's metrics"),
+        ({"data_digest": "0" * 64}, "its score key is not that of its data"),
         ({"checkpoint_sha256": "0" * 64}, "its weights are others than those that were scored"),
-        ({"rows": record["rows"][:-1]}, "5 of 6 test images: the others are missing"),
-        ({"protocol": "mine"}, "unknown protocol 'mine'"),
-        ({"schema": 0}, "schema 0"),
+        ({"protocols": ["mine@1"]}, "unknown protocol 'mine@1'"),
+        ({"arrays": {**record["arrays"], "sha256": "0" * 64}}, "its checksum does not fit seed0.safetensors"),
+        ({"schema": 2}, "schema 2, this version reads 3"),
         ({"suite": "elsewhere"}, "suite elsewhere is not one of the project's"),
     ):
         restore = spoil(project, "unet", **changes)
@@ -71,39 +79,65 @@ def test_spoilt_records_are_refused_each_with_its_reason_and_nothing_is_copied(p
         assert not (project / "leaderboards/tiny").exists()
 
 
-def test_a_missing_cell_an_outside_method_and_changed_code_are_refused(project: Path, publish: Publish) -> None:
-    records = project / "runs/tiny/records/digits"
-    shutil.move(records / "identity", project / "aside")
+def test_a_record_without_an_image_that_others_have_is_refused(project: Path, publish: Publish) -> None:
+    path = project / "runs/tiny/records/digits/unet/seed0.json"
+    held = [path.with_suffix(suffix).read_bytes() for suffix in (".json", ".safetensors")]
+    whole = records.read(path)
+    protocols = {
+        protocol: {metric: of[:-1] for metric, of in metrics.items()}
+        for protocol, metrics in whole.scores.values.items()
+    }
+    part = Scores(whole.scores.protocols, whole.scores.assignment[:-1], protocols)
+    records.write(path, dataclasses.replace(whole, scores=part, ids=whole.ids[:-1]))
     status, said = publish()
-    shutil.move(project / "aside", records / "identity")
+    for suffix, contents in zip((".json", ".safetensors"), held, strict=True):
+        path.with_suffix(suffix).write_bytes(contents)
+    assert status == 1
+    assert "5 of 6 test images: the others are missing" in said
+
+
+def test_a_missing_cell_an_outside_method_and_changed_code_are_refused(project: Path, publish: Publish) -> None:
+    folder = project / "runs/tiny/records/digits"
+    shutil.move(folder / "identity", project / "aside")
+    status, said = publish()
+    shutil.move(project / "aside", folder / "identity")
     assert status == 1
     assert "digits × identity × seed 0: no record; finish the suite, or say --partial." in said
-    shutil.copytree(records / "identity", records / "mine")
-    path = records / "mine/seed0.json"
-    path.write_text(path.read_text().replace('"method": "identity"', '"method": "mine"'))
+    shutil.copytree(folder / "identity", folder / "mine")
+    path = folder / "mine/seed0.json"
+    path.write_text(path.read_text().replace('"method": "identity"', '"method": "mine"', 1))
     status, said = publish()
-    shutil.rmtree(records / "mine")
+    shutil.rmtree(folder / "mine")
     assert status == 1
     assert "suite tiny has no such cell: outside methods are drawn beside the leaderboard" in said
-    metrics = project / "benchmark/metrics.py"
+    metrics = project / "benchmark/metrics/functional.py"
     before = metrics.read_text()
     metrics.write_text(before + "# changed\n")
+    assert publish()[0] == 0, "a comment changes nothing"
+    shutil.rmtree(project / "leaderboards/tiny")
+    metrics.write_text(before.replace('{"gaussian": 11', '{"gaussian": 9'))
     status, said = publish()
     metrics.write_text(before)
     assert status == 1
-    assert said.count("its score hash is not that of its data and this checkout's scoring code") == 3
+    assert len(re.findall(r"its metrics is metrics\S+, this checkout's metrics\S+: run the suite again", said)) == 3
 
 
 def test_sound_records_are_copied_with_pictures_and_logs_and_shown(project: Path, publish: Publish) -> None:
     log = project / "runs/tiny/cells/digits/unet/seed0/log.txt"
     log.write_text(f"read {project}/somewhere\n")
+    target, run = project / "leaderboards/tiny", project / "runs/tiny"
+    (target / "images").mkdir(parents=True)
+    (target / "images/old.txt").write_text("of test images that no record has any more\n")
     status, said = publish()
     assert status == 0, said
-    target = project / "leaderboards/tiny"
-    run = project / "runs/tiny"
+    (listed,) = (target / "images").iterdir()
+    assert listed.read_text().count("\n") == 6
     for method in ("unet", "identity", "half_mixture"):
         place = Path("records/digits", method, "seed0.json")
-        assert (target / place).read_bytes() == (run / place).read_bytes()
+        for suffix in (".json", ".safetensors"):
+            name = place.with_suffix(suffix)
+            assert (target / name).read_bytes() == (run / name).read_bytes()
+        assert (target / place).stat().st_size <= 4096, "a header is for people"
         assert (target / "samples/digits" / method / "seed0/0-mixture.png").is_file()
     assert (target / "logs/digits/unet/seed0.txt").read_text() == "read ./somewhere\n"
     assert {"README.md", "results.csv", "results.json"} <= {path.name for path in target.iterdir()}

@@ -5,48 +5,50 @@ from __future__ import annotations
 import dataclasses
 import types
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark import bless, regression, score, suite
 from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.fit import arguments
+from benchmark.jobs import Execution
 from benchmark.lightning_cli import UnblendCLI
 from benchmark.metrics import layer_scores
-from benchmark.records import METRICS, Record
+from benchmark.records import Record
+from benchmark.speed import made
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args parameter")
 
 
-def record(value: float = 20.0, seed: int = 0, **changes: Any) -> Record:
-    row = {"psnr": [value, value + 1], "ssim": [0.5, 0.6], "lmse": [0.1, 0.1], "mse": [0.01, 0.02]}
-    made = Record(
-        suite="smoke", dataset="digits", method="unet", seed=seed, title="", variant="", protocol="rgb", fit_hash="",
-        score_hash="", data_digest="", checkpoint_sha256=None, spec={"scored": ["a", "b"]}, config={}, training={},
-        cost={}, provenance={}, latent={}, rows=[{"id": "0", **row}],
-    )  # fmt: skip
-    return dataclasses.replace(made, **changes)
+def record(value: float = 20.0, seed: int = 0) -> Record:
+    level = np.array([[value, value + 1]])
+    fixed = {"ssim": [[0.5, 0.6]], "lmse": [[0.1, 0.1]], "mse": [[0.01, 0.02]]}
+    metrics = {"psnr": level, **{metric: np.array(of) for metric, of in fixed.items()}}
+    values = {"rgb@1": {metric: of.astype(np.float32) for metric, of in metrics.items()}}
+    scores = made.scores(level)._replace(values=values)
+    return dataclasses.replace(made.record(seed=seed, suite="smoke"), scores=scores, ids=("0",))
 
 
 KEY = "digits/unet/seed0"
 
 
 def test_bands_are_the_seeds_spread_and_never_narrower_than_hardware() -> None:
-    made = bless.goldens([record(20, 0), record(21, 1), record(22, 2)], {})
-    assert made[KEY]["psnr"] == [[20, pytest.approx(4.3)], [21, pytest.approx(4.3)]]
-    assert made[KEY]["ssim"][0] == [0.5, pytest.approx(0.001 + 0.005 * 0.5)]
-    assert list(made) == [KEY]
+    blessed = bless.goldens([record(20, 0), record(21, 1), record(22, 2)], {})
+    assert blessed[KEY]["psnr"] == [[20, pytest.approx(4.3)], [21, pytest.approx(4.3)]]
+    assert blessed[KEY]["ssim"][0] == [0.5, pytest.approx(0.001 + 0.005 * 0.5)]
+    assert list(blessed) == [KEY]
 
 
 def test_a_score_outside_its_band_is_named() -> None:
     goldens = bless.goldens([record(20, seed) for seed in (0, 1, 2)], {})
     assert regression.check([record()], goldens, [KEY]) == []
     (one, other) = regression.check([record(20.2)], goldens, [KEY])
-    assert one == f"{KEY}: psnr of a is 20.2, golden 20 ± 0.12"
-    assert "psnr of b is 21.2" in other
-    assert regression.check([record(float("nan"))], goldens, [KEY])
+    assert one == f"{KEY}: psnr of background is 20.2, golden 20 ± 0.12"
+    assert "psnr of reflection is 21.2" in other
+    bad = dataclasses.replace(record(), scores=made.scores([[float("nan")] * 2]))
+    assert regression.check([bad], goldens, [KEY])
 
 
 def test_what_is_missing_fails() -> None:
@@ -54,7 +56,7 @@ def test_what_is_missing_fails() -> None:
     assert regression.check([record()], {}, [KEY]) == [f"{KEY}: no golden value"]
     assert regression.check([], goldens, [KEY]) == [f"{KEY}: no record"]
     assert regression.check([], goldens, []) == [f"{KEY}: a golden value, but no such cell in the suite"]
-    one_layer = record(rows=[{"id": "0", **{metric: [0.5] for metric in METRICS}}])
+    one_layer = dataclasses.replace(record(), scores=made.scores([[20.0]]))
     assert "psnr of 1 layers, golden values of 2" in regression.check([one_layer], goldens, [KEY])[0]
 
 
@@ -95,12 +97,11 @@ def scored(cells: list[suite.Cell], folder: Path) -> list[Record]:
     """Records of cells without training, by the one way to a score."""
     found = []
     for cell in cells:
-        where = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None}
-        cli = UnblendCLI(args=arguments(cell.config, where, folder), run=False)
+        cli = UnblendCLI(args=arguments(cell.config, Execution(accelerator="cpu"), folder), run=False)
         result = score.score_images(cli.model, cli.datamodule, seed=cell.seed, folder=folder, accelerator="cpu")
         assert result is not None
-        changes = {"dataset": cell.dataset, "method": cell.method, "spec": dict(cli.datamodule.spec), "rows": result[0]}
-        found.append(record(**changes))
+        plain = made.record(cell.method, dataset=cell.dataset, spec=dict(cli.datamodule.spec))
+        found.append(dataclasses.replace(plain, scores=result.scores, ids=result.ids))
     return found
 
 

