@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from benchmark import older
 from benchmark.metrics.scales import METRICS, SCALES
 from benchmark.records import Record
 from benchmark.statistics import MEASURES, POOLED, Line, Measured, Score, target_layers
@@ -134,8 +135,18 @@ def note(line: Line, table: Sequence[Line]) -> str:
 
 
 def notes(table: Sequence[Line]) -> list[str]:
-    """What a reader must know of single lines of a table."""
-    return [said for line in table if (said := note(line, table))]
+    """What a reader must know of a table: what is of older code, and what sets single lines apart."""
+    first = _leading(table).first
+    said = [f"The {part} {verb} {of}." for part, verb in _PARTS.items() if (of := older.version(first, part))]
+    for line in table:
+        of = older.version(line.first, "method")
+        said += [f"{name_of(line.first)} is {of}."] if of else []
+        said += [apart] if (apart := note(line, table)) else []
+    return said
+
+
+_PARTS = {"data": "are", "training": "is", "metrics": "are"}
+"""What all lines of a table share, and its verb."""
 
 
 def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[str]]]]:

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from benchmark import checks, cli, leaderboard, records, tables
 from benchmark.errors import UserError
 from benchmark.files import write_json
+from benchmark.plan import identity
 from benchmark.speed.made import record as made
 
 
@@ -69,6 +70,23 @@ def test_what_is_not_ranked_says_why() -> None:
     old = {**record().identities, "metrics": "metrics@0"}
     text = tables.markdown("quick", leaderboard.lines([*FOUND, record("old", identities=old)]))
     assert "- OLD is not ranked: its scores are of metrics@0, the others' of metrics@1." in text
+
+
+def test_numbers_of_older_code_name_their_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"of_method": "unet@2", "of_dataset": "digits@1", "of_training": "training@3", "of_metrics": "metrics@1"}
+    for name, version in versions.items():
+        monkeypatch.setattr(identity, name, lambda *_, version=version, **more: version)
+    ours = {
+        "model": {"class_path": "methods.unet.UNet", "init_args": {}},
+        "data": {"class_path": "datamodules.digits.Digits", "init_args": {}},
+    }
+    text = tables.markdown("quick", leaderboard.lines([record(config=ours), record("nmf", 10)]))
+    assert "- The training is of training@1, this checkout has training@3." in text
+    assert "- UNET is of unet@1, this checkout has unet@2." in text
+    assert "NMF is of" not in text, "a class that is not the project's has no version here"
+    assert "The data are of" not in text
+    new = {**record().identities, "method": "unet@2", "training": "training@3"}
+    assert tables.notes(leaderboard.lines([record(config=ours, identities=new)])["digits"]) == []
 
 
 def test_csv_has_a_line_for_each_record_and_protocol() -> None:
