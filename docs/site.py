@@ -19,12 +19,19 @@ SECTIONS = {
 }
 """Page -> section of CONTRIBUTING.md that it shows."""
 
+NO_CLAIMS = """# Which claims hold
+
+Everything is being measured anew. Which of the papers' claims hold here will be said with the records that decide it.
+"""
+"""Until there are claims."""
+
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
     made = {name: method_pages.section(contributing, title) for name, title in SECTIONS.items()}
-    made["claims.md"] = (leaderboard.COMMITTED / "CLAIMS.md").read_text()
+    claims = leaderboard.COMMITTED / "CLAIMS.md"
+    made["claims.md"] = claims.read_text() if claims.is_file() else NO_CLAIMS
     published = [one.record for one in leaderboard.collect(leaderboard.folders_of(leaderboard.COMMITTED))]
     for entry in catalogue.methods().values():
         made[f"methods/{entry.folder}_{entry.name}.md"] = method_pages.page(entry, published)
