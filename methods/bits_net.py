@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.types import LayerSpec, UserError
 from methods.base import MethodCard, SeparationMethod
 from methods.losses.exclusion import exclusion
-from methods.losses.red import RED
+from methods.losses.red import RED, DirectRED
 from methods.networks.denoisers import DENOISERS
 from methods.networks.skip_net import SkipNet
 from methods.resume import Unfinished
@@ -20,7 +21,10 @@ VIEWS = 8
 """Turns and reflections of a picture."""
 
 LOOK_EVERY = 50
-"""Iterations from one look at the remix, from the host, to the next."""
+"""Iterations from one look at the remix, from the host, to the next; between two looks no value leaves the device."""
+
+PICKED = 3
+"""Channels of a feature map that are compared at a time, as many as an image has."""
 
 
 class BITSNet(SeparationMethod):
@@ -29,8 +33,10 @@ class BITSNet(SeparationMethod):
     Everything is optimised for each image on its own, but for many images at once: their networks are groups of
     the same convolutions, and the loss is the sum of the images' losses, so that no image sees another.
 
-    A mixture of two layers' mean is that of two half layers' sum (Eq. 1): the networks' outputs are
-    scaled by the data's gain, 2 for a mean.
+    A mixture of two layers' mean, which the authors' code separates, is that of two half layers' sum (Eq. 1): the
+    networks' outputs are scaled by the data's gain, 2 for a mean, 1 for a sum.
+
+    Values are read from the device every 50 iterations and at the end, never in between.
 
     Args:
         iterations: gradient steps for each image.
@@ -38,8 +44,11 @@ class BITSNet(SeparationMethod):
         exclusion: α₁, weight of the exclusion loss between the layers.
         deep_feature_loss: whether the last feature maps are kept apart, too.
         feature: α₂, weight of that term.
+        feature_levels: κ of Eq. 4, the feature maps that are kept apart: 0 for the last ones, at full resolution, as
+            the authors' code has it; l for those at 1/2^l of it.
         natural_prior: whether the layers are regularised by denoising (RED).
         prior: λ, weight of the regulariser.
+        splitting: whether the regulariser is solved by ADMM, as the paper does, or its gradient is simply followed.
         coupling: μ of the ADMM.
         denoiser: of the regulariser.
         denoise_every: iterations from one denoising to the next.
@@ -50,12 +59,14 @@ class BITSNet(SeparationMethod):
         spec: of the data.
 
     Raises:
-        UserError: a number that is too small, or a mixture that is not finite.
+        UserError: a number that is too small, a level that the networks have not, or a mixture that is not finite.
 
-    Source: Zhou et al., BITS-Net. Augmentation, noise and the loss's means: from the authors' code and DoubleDIP.
-        Reconstructed: each feature map's three channels are drawn for each network on its own.
+    Source: Zhou et al., BITS-Net. Augmentation, noise, the loss's means, κ, and a feature map's three channels, drawn
+        for each network on its own in each iteration: from the authors' code. That code keeps the iteration whose
+        remix is best; here the last one counts, which both run without noise.
     """
 
+    version: ClassVar[int] = 2
     card = MethodCard(
         title="BITS-Net", paper="Zhou, Lyu & Rodrigues, BITS-Net: Blind Image Transparency Separation Network",
         year=2023, supervision="single-image", layers=(2,), scales=(1,),
@@ -68,8 +79,10 @@ class BITSNet(SeparationMethod):
         exclusion: float = 0.01,
         deep_feature_loss: bool = True,
         feature: float = 0.001,
+        feature_levels: Sequence[int] = (0,),
         natural_prior: bool = True,
         prior: float = 0.5,
+        splitting: bool = True,
         coupling: float = 0.5,
         denoiser: Literal["nlm", "median", "bilateral"] = "nlm",
         denoise_every: int = 10,
@@ -86,10 +99,15 @@ class BITSNet(SeparationMethod):
                 f"iterations {iterations}, denoise_every {denoise_every}, images_at_once {images_at_once}, lr {lr}: "
                 "the first three must be at least 1, lr above 0."
             )
+        if any(not 0 <= level < len(widths) for level in feature_levels):
+            raise UserError(
+                f"feature_levels {', '.join(map(str, feature_levels))}: the networks have the levels 0 to "
+                f"{len(widths) - 1}; name some of them."
+            )
         self.iterations, self.lr, self.stop_psnr, self.images_at_once = iterations, lr, stop_psnr, images_at_once
         self.exclusion = exclusion
-        self.feature = feature if deep_feature_loss else 0.0
-        self.prior, self.coupling = (prior, coupling) if natural_prior else (0.0, 0.0)
+        self.feature, self.feature_levels = feature, tuple(feature_levels) if deep_feature_loss and feature else ()
+        self.prior, self.splitting, self.coupling = prior if natural_prior else 0.0, splitting, coupling
         self.denoise, self.denoise_every = DENOISERS[denoiser], denoise_every
         self.widths, self.skips = tuple(widths), tuple(skips)
         self.gain = spec["gain"] if spec else 2.0
@@ -98,8 +116,6 @@ class BITSNet(SeparationMethod):
         self.parameters_per_image = 2 * sum(parameter.numel() for parameter in shape.parameters())
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
-        if not torch.isfinite(mixture).all():
-            raise UserError("the mixture has pixels that are not finite: mend the image.")
         firsts = range(0, len(seeds), self.images_at_once)
         parts = [slice(first, first + self.images_at_once) for first in firsts]
         with torch.enable_grad():
@@ -133,13 +149,16 @@ class Optimisation:
         self.method, self.mixture = method, mixture
         count, channels = mixture.shape[:2]
         self.generators = [torch.Generator(mixture.device).manual_seed(seed) for seed in seeds]
-        self.networks = SkipNet(2 * count, outputs=channels, widths=method.widths, skips=method.skips)
-        self.networks.to(mixture)
+        with mixture.device:
+            self.networks = SkipNet(2 * count, outputs=channels, widths=method.widths, skips=method.skips)
+        self.networks.to(mixture.dtype)
         self.networks.start([own for own in self.generators for _ in range(2)])
         # Sec. 3.1: ŷ_i = DIP_i(z_i), independent noise z_i.
         self.noise = 0.01 * (self._random(torch.rand, 3, *mixture.shape[-2:]) - 0.5)
         self.adam = torch.optim.Adam(self.networks.parameters(), lr=method.lr, fused=True)
-        self.red = RED(method.denoise, method.prior, method.coupling, method.denoise_every)
+        self.red: RED | DirectRED = DirectRED(method.denoise, method.prior, method.denoise_every)
+        if method.splitting:
+            self.red = RED(method.denoise, method.prior, method.coupling, method.denoise_every)
         self.iteration = 0
         self.psnr = torch.zeros(count, device=mixture.device)
         self.error = torch.ones_like(self.psnr)
@@ -157,13 +176,13 @@ class Optimisation:
         if sigma:
             noise = noise + sigma * self._random(torch.randn, *noise.shape[1:])
         mixture = _view(self.mixture, view)
-        outputs, features = self.networks(_view(noise, view))
+        outputs, features = self.networks(_view(noise, view), method.feature_levels)
         layers = _by_image(outputs)
         # Eq. 6: the remix; Eq. 3: edges, and features, of the two layers in different places.
         residual = layers.sum(1) - mixture
         loss = residual.abs().mean((1, 2, 3)) + self._separation(layers, features)
         if method.prior:
-            loss = loss + self.red.penalty(outputs, view).view(-1, 2).sum(1)
+            loss = loss + self.red.penalty(outputs, i, view).view(-1, 2).sum(1)
         self.adam.zero_grad()
         torch.autograd.backward(loss.sum())
         self.adam.step()
@@ -177,10 +196,12 @@ class Optimisation:
         """Note how good the remix is; keep the layers of images that are finished.
 
         Raises:
-            UserError: the optimisation went astray.
+            UserError: a mixture is not finite, or the optimisation went astray.
         """
         self.psnr = -10 * self.error.clamp_min(1e-10).log10()
         if not torch.isfinite(self.error).all():
+            if not torch.isfinite(self.mixture).all():
+                raise UserError("the mixture has pixels that are not finite: mend the image.")
             raise UserError(
                 f"{self.method.card.title}: the remix is not finite after {self.iteration} iterations: "
                 "lower lr, or use precision 32-true."
@@ -227,16 +248,20 @@ class Optimisation:
     def _now(self) -> Tensor:
         return _by_image(self.networks(self.noise)[0])
 
-    def _separation(self, layers: Tensor, features: Tensor) -> Tensor:
-        """(B,) Eq. 3 of the layers (B, 2, C, H, W) and of three random channels of the networks' last feature maps."""
-        method = self.method
-        if not method.feature:
-            return method.exclusion * exclusion(layers[:, 0], layers[:, 1])
-        picks = self._random(lambda count, **own: torch.randperm(count, **own)[:3], features.shape[1], dtype=torch.long)
-        index = picks.view(-1, 3, 1, 1).expand(-1, -1, *features.shape[2:])
-        chosen = _by_image(torch.sigmoid(features.gather(1, index).to(layers.dtype)))
-        apart, deep = exclusion(layers[:, 0], layers[:, 1]), exclusion(chosen[:, 0], chosen[:, 1])
-        return method.exclusion * apart + method.feature * deep
+    def _separation(self, layers: Tensor, features: list[Tensor]) -> Tensor:
+        """(B,) Eq. 3 of the layers (B, 2, C, H, W) and of random channels of the networks' feature maps (Eq. 4)."""
+        method, networks = self.method, len(self.noise)
+        total = method.exclusion * exclusion(layers[:, 0], layers[:, 1])
+        for maps in features:
+            channels = maps.shape[1]
+            width = channels // networks
+            picks = self._random(lambda count, **own: torch.randperm(count, **own)[:PICKED], width, dtype=torch.long)
+            index = picks + width * torch.arange(networks, device=picks.device).view(-1, 1)
+            # A product with ones in their places: the gradient of indexing would come in another memory layout.
+            chosen = F.one_hot(index.flatten(), channels).to(maps.dtype) @ maps.permute(0, 2, 3, 1).flatten(0, 2).mT
+            apart = _by_image(torch.sigmoid(chosen.to(layers.dtype)).view(networks, -1, *maps.shape[2:]))
+            total = total + method.feature * exclusion(apart[:, 0], apart[:, 1])
+        return total
 
     def _random(self, draw: Any, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """(2B, *shape) random numbers; an image's from its own generator."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from datamodules.types import LayerSpec
 from methods.base import MethodCard
@@ -11,6 +12,8 @@ from methods.bits_net import BITSNet
 
 class DoubleDIP(BITSNet):
     """BITS-Net without its regulariser and its feature loss, at a smaller learning rate.
+
+    At that learning rate it needs its 8,000 iterations: with fewer it is no fair rival of BITS-Net.
 
     Args:
         iterations: gradient steps for each image.
@@ -28,6 +31,7 @@ class DoubleDIP(BITSNet):
     Source: Gandelsman, Shocher & Irani, CVPR 2019, Sec. 5 (one mixed image), with the settings of its authors' code.
     """
 
+    version: ClassVar[int] = 2
     card = MethodCard(
         title="DoubleDIP", paper="Gandelsman et al., CVPR 2019", year=2019, supervision="single-image",
         layers=(2,), scales=(1,),

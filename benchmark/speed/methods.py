@@ -58,9 +58,9 @@ class Case:
 
 CASES = [
     Case("ConvSep", ConvSep, (8, 1, 14, 14)),
-    Case("LiGT", LiGT, (32, 1, 14, 14)),
+    Case("LiGT", LiGT, (32, 1, 14, 14), step_at_most=1.2),
     Case("U-Net", lambda: UNet(cosine=False), (8, 1, 64, 64)),
-    Case("BITS-Net", lambda: BITSNet(denoise_every=10**9), (1, 3, 128, 128)),
+    Case("BITS-Net", lambda: BITSNet(denoise_every=10**9), (1, 3, 128, 128), step_at_most=1.3),
     Case("DoubleDIP", DoubleDIP, (1, 3, 128, 128)),
     Case("SILS", SILS, (8, 3, 64, 64)),
     Case("CycleGAN", CycleGAN, (8, 3, 64, 64)),

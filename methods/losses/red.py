@@ -1,4 +1,4 @@
-"""Regularisation by denoising, solved by splitting (ADMM)."""
+"""Regularisation by denoising: solved by splitting (ADMM), or descended directly."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ class RED:
         self.denoise, self.weight, self.coupling, self.period, self.bounds = denoise, weight, coupling, period, bounds
         self._views: dict[int, _Variables] = {}
 
-    def penalty(self, image: Tensor, view: int = 0) -> Tensor:
+    def penalty(self, image: Tensor, iteration: int, view: int = 0) -> Tensor:
         """What draws the images towards x̃ − u.
 
         Args:
             image: (N, C, H, W), ŷ.
+            iteration: counts from 0.
             view: which of the image's views.
 
         Returns:
@@ -94,3 +95,53 @@ class _Variables:
     def __init__(self, zeros: Tensor) -> None:
         self.x = self.u = self.target = self.denoised = zeros
         self.period = -1
+
+
+class DirectRED:
+    """ρ without splitting variables: its gradient x − f(x), with f(x) computed anew at the first use in each period.
+
+    Args:
+        denoise: f.
+        weight: λ.
+        period: iterations for which f(ŷ) of a view is kept.
+        bounds: what is denoised is clipped to them.
+
+    Source: Romano, Elad & Milanfar, SIAM J. Imaging Sciences 2017, Eq. 15 (the gradient); BITS-Net, Eq. 5 to 7, which
+        the paper then solves by ADMM. Reconstructed: means in place of sums, as the authors' code has them elsewhere.
+    """
+
+    def __init__(
+        self, denoise: Denoiser, weight: float = 0.5, period: int = 10, bounds: tuple[float, float] = (0.0, 1.0)
+    ) -> None:
+        self.denoise, self.weight, self.period, self.bounds = denoise, weight, period, bounds
+        self._views: dict[int, dict[str, Any]] = {}
+
+    def penalty(self, image: Tensor, iteration: int, view: int = 0) -> Tensor:
+        """Something whose gradient is λ·(x − f(x)), as a mean; as of ``RED``.
+
+        Args:
+            image: (N, C, H, W), ŷ.
+            iteration: counts from 0; decides when f(ŷ) is computed.
+            view: which of the image's views.
+
+        Returns:
+            (N,), one value for each image.
+        """
+        period = iteration // self.period
+        kept = self._views.get(view)
+        if kept is None or kept["period"] != period:
+            kept = {"denoised": self.denoise(image.detach().clamp(*self.bounds)), "period": period}
+            self._views[view] = kept
+        away: Tensor = image - kept["denoised"]
+        return self.weight / 2 * (away**2).mean((1, 2, 3))
+
+    def update(self, image: Tensor, iteration: int, view: int = 0) -> None:
+        """Nothing changes between steps."""
+
+    def state_dict(self) -> dict[int, dict[str, Any]]:
+        """Everything that a continuation needs."""
+        return {view: dict(kept) for view, kept in self._views.items()}
+
+    def load_state_dict(self, state: dict[int, dict[str, Any]]) -> None:
+        """Go on from a state."""
+        self._views = {view: dict(kept) for view, kept in state.items()}

@@ -16,14 +16,16 @@ class SkipNet(nn.Module):
     """Independent networks of one shape, each with its own weights and one image of its own.
 
     Level i halves the resolution (convolution of stride 2, convolution), and mirrors it on the way up
-    (bilinear enlargement, concatenation with a 1×1 skip, normalisation, convolution, 1×1 convolution). All
+    (bilinear enlargement, corners on corners, concatenation with a 1×1 skip, normalisation, convolution, 1×1
+    convolution). All
     networks' channels lie side by side in one tensor, and each convolution has one group for each
     network, so that a device sees one large operation instead of many small ones. Normalisation over one image's
     pixels is what BatchNorm does with a batch of one.
 
     Defaults are the paper's; then a network has 1,544,987 parameters.
 
-    Source: Ulyanov et al., CVPR 2018 (deep image prior), with the widths of BITS-Net and DoubleDIP.
+    Source: Ulyanov et al., CVPR 2018 (deep image prior), with the widths of BITS-Net and DoubleDIP and the enlargement
+        of their authors' code (``align_corners``), whose outputs it equals with equal weights.
 
     Args:
         networks: how many.
@@ -79,32 +81,30 @@ class SkipNet(nn.Module):
                 nn.init.ones_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, levels: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
         """One image for each network.
 
         Args:
             x: (networks, inputs, H, W), sides multiples of ``multiple`` and at least ``smallest``.
+            levels: whose feature maps on the way up are wanted, 0 for the last ones, at full resolution.
 
         Returns:
-            (networks, outputs, H, W) in (0, 1), and the feature maps (networks, widths[0], H, W) before the
-            last convolution.
+            (networks, outputs, H, W) in (0, 1); and for each of the levels l its features, all networks' side by
+            side: (1, networks · widths[l], H / 2^l, W / 2^l).
         """
         x = x.reshape(1, -1, *x.shape[2:]).contiguous(memory_format=torch.channels_last)
-        features = self._down_and_up(0, x)
-        image = self.last(features).contiguous()
+        steps: list[_Level] = list(self.levels)  # type: ignore[arg-type]
+        inputs, features = [], {}
+        for step in steps:
+            inputs.append(x)
+            x = step.down(x)
+        for i, step in reversed(list(enumerate(steps))):
+            x = step.up(x, inputs[i])
+            if i in levels:
+                features[i] = x
+        image = self.last(x).contiguous()
         image = torch.sigmoid(image.to(torch.promote_types(image.dtype, torch.float32)))
-        return self._apart(image), self._apart(features.contiguous())
-
-    def _down_and_up(self, i: int, x: Tensor) -> Tensor:
-        level: _Level = self.levels[i]  # type: ignore[assignment]
-        deep = level.down(x)
-        if i + 1 < len(self.levels):
-            deep = self._down_and_up(i + 1, deep)
-        features: Tensor = level.up(deep, x)
-        return features
-
-    def _apart(self, x: Tensor) -> Tensor:
-        return x.view(self.networks, -1, *x.shape[2:])
+        return image.view(self.networks, -1, *image.shape[2:]), [features[level] for level in levels]
 
 
 class _Level(nn.Module):
@@ -130,7 +130,7 @@ class _Level(nn.Module):
 
     def up(self, deep: Tensor, x: Tensor) -> Tensor:
         """The way back to this level's resolution, from the level below and the level's own input."""
-        large = F.interpolate(deep, scale_factor=2.0, mode="bilinear", align_corners=False)
+        large = F.interpolate(deep, scale_factor=2.0, mode="bilinear", align_corners=True)
         if self.skip is not None:
             shape = (self.networks, -1, *large.shape[2:])
             large = torch.cat([self.skip(x).view(shape), large.view(shape)], 1).flatten(0, 1)[None]

@@ -15,6 +15,8 @@ from datamodules.errors import UserError
 from datamodules.types import LayerSpec
 from methods.bits_net import VIEWS, BITSNet, Optimisation, _view
 from methods.double_dip import DoubleDIP
+from methods.losses.exclusion import exclusion
+from methods.losses.red import RED, DirectRED
 from methods.networks.skip_net import SkipNet
 
 SMALL = {"widths": (8, 8), "skips": (0, 4)}
@@ -63,11 +65,12 @@ def test_a_network_has_the_papers_parameters() -> None:
 def test_each_network_is_a_plain_one() -> None:
     networks = SkipNet(3).double()
     noise = torch.rand(3, 3, 96, 128, dtype=torch.float64)
-    images, features = networks(noise)
+    images, (features, coarse) = networks(noise, (0, 2))
+    assert coarse.shape == (1, 3 * 32, 24, 32)
     for i in range(3):
         image, maps = copied(networks, i)(noise[i : i + 1])
         assert torch.allclose(images[i], image[0], atol=1e-9)
-        assert torch.allclose(features[i], maps[0], atol=1e-7)
+        assert torch.allclose(features.chunk(3, 1)[i], maps, atol=1e-7)
 
 
 def test_no_gradient_leaks_between_networks() -> None:
@@ -117,6 +120,58 @@ def test_a_step_has_the_plain_gradient() -> None:
         assert torch.allclose(ours, network.last.weight.grad, rtol=1e-5, atol=1e-10)
 
 
+def test_the_exclusion_loss_and_its_slope_are_the_formulas() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for size in ((13, 18), (32, 16), (3, 5)):  # odd sides, three levels, one level
+        first, second = (
+            torch.rand(2, 3, *size, dtype=torch.float64, generator=generator, requires_grad=True) for _ in range(2)
+        )
+        assert torch.autograd.gradcheck(exclusion, (first, second), fast_mode=True)
+        if min(size) > 8:
+            for k in range(2):
+                expected = plain_exclusion(first[k : k + 1], second[k : k + 1])
+                assert torch.allclose(exclusion(first, second)[k], expected)
+    flat = torch.zeros(1, 3, 16, 16, requires_grad=True)
+    exclusion(flat, flat).sum().backward()  # type: ignore[no-untyped-call]
+    assert flat.grad is not None
+    assert not flat.grad.any()
+
+
+def test_feature_maps_of_every_chosen_level_are_kept_apart() -> None:
+    """Eq. 4, of three random channels of each map."""
+    mixture = picture(size=96)
+    both = Optimisation(BITSNet(feature_levels=(0, 2)), mixture, [3])
+    layers = torch.rand(1, 2, 3, 96, 96, dtype=torch.float64)
+    _, (fine, coarse) = both.networks(both.noise, (0, 2))
+    state = both.generators[0].get_state()
+    value = both._separation(layers, [fine, coarse])
+    both.generators[0].set_state(state)
+    expected = 0.01 * plain_exclusion(layers[:, 0], layers[:, 1])
+    for maps in (fine, coarse):
+        parts = [
+            own[:, torch.randperm(own.shape[1], generator=both.generators[0])[:3]].sigmoid() for own in maps.chunk(2, 1)
+        ]
+        expected = expected + 0.001 * plain_exclusion(*parts)
+    assert torch.allclose(value[0], expected)
+    with pytest.raises(UserError, match=r"feature_levels 0, 5: the networks have the levels 0 to 4"):
+        BITSNet(feature_levels=(0, 5))
+
+
+def test_no_value_leaves_the_device_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Optimisation(BITSNet(denoise_every=2, **FAST), picture(size=24).float(), [1])  # type: ignore[arg-type]
+
+    def refuse(self: Tensor) -> None:
+        raise AssertionError("a value was read")
+
+    with monkeypatch.context() as patch:
+        for name in ("item", "__bool__", "__float__", "__int__", "tolist", "numpy"):
+            patch.setattr(Tensor, name, refuse)
+        for _ in range(4):
+            run.step()
+        with pytest.raises(AssertionError, match="a value was read"):
+            run.look()
+
+
 def test_an_image_does_not_depend_on_its_batch_over_20_iterations() -> None:
     method = BITSNet(denoise_every=4, **SMALL)  # type: ignore[arg-type]
     mixtures = picture(3, 24)
@@ -140,8 +195,6 @@ def test_the_eight_views_are_different_and_undone_by_their_inverse() -> None:
 
 
 def test_denoising_on_demand_equals_denoising_all_views_at_each_tenth_iteration() -> None:
-    from methods.losses.red import RED
-
     def smooth(image: Tensor) -> Tensor:
         return 0.9 * image + 0.01
 
@@ -156,7 +209,30 @@ def test_denoising_on_demand_equals_denoising_all_views_at_each_tenth_iteration(
         red.update(image, i, view)
         x[view] = (0.5 * f[view] + 0.5 * (image + u[view])).clamp(0, 1)
         u[view] = u[view] + image - x[view]
-        assert torch.allclose(red.penalty(image, view), 0.5 * ((image - x[view] + u[view]) ** 2).mean())
+        assert torch.allclose(red.penalty(image, i, view), 0.5 * ((image - x[view] + u[view]) ** 2).mean())
+
+
+def test_without_splitting_the_regulariser_has_its_own_gradient() -> None:
+    """∇ρ = x − f(x); f anew at the first use of a view in each period."""
+    calls: list[int] = []
+
+    def half(image: Tensor) -> Tensor:
+        calls.append(1)
+        return 0.5 * image
+
+    red = DirectRED(half, weight=0.3, period=10)
+    image = torch.rand(2, 3, 4, 4, requires_grad=True)
+    red.penalty(image, 0).sum().backward()  # type: ignore[no-untyped-call]
+    assert torch.allclose(image.grad, 0.3 * (image.detach() - 0.5 * image.detach()) / 48)  # type: ignore[arg-type]
+    red.penalty(image, 9)
+    red.penalty(image, 8, view=3)
+    assert len(calls) == 2
+    again = DirectRED(half, weight=0.3, period=10)
+    again.load_state_dict(red.state_dict())
+    assert torch.equal(again.penalty(image, 9), red.penalty(image, 9))
+    assert len(calls) == 2
+    red.penalty(image, 10)
+    assert len(calls) == 3
 
 
 def test_without_its_additions_bits_net_is_double_dip() -> None:
@@ -248,7 +324,7 @@ def test_images_stop_early_each_on_its_own() -> None:
 def test_pixels_that_are_not_finite_are_refused() -> None:
     mixture = picture(size=24).float()
     mixture[0, 0, 3, 3] = torch.nan
-    with pytest.raises(UserError, match="not finite: mend the image"):
+    with pytest.raises(UserError, match="pixels that are not finite: mend the image"):
         BITSNet(iterations=2, **SMALL)(mixture)  # type: ignore[arg-type]
 
 

@@ -100,7 +100,7 @@ def test_admm_finds_the_known_solution() -> None:
 
 def test_the_penalty_is_the_distance_to_where_red_draws() -> None:
     red, image = RED(lambda x: x, coupling=0.4), seeded(2, 3, 4, 4)
-    assert torch.allclose(red.penalty(image), 0.4 * (image**2).mean((1, 2, 3)))
+    assert torch.allclose(red.penalty(image, 0), 0.4 * (image**2).mean((1, 2, 3)))
     red.update(image, 0)
     x = (0.4 * image / 0.9).clamp(0, 1)
-    assert torch.allclose(red.penalty(image), 0.4 * ((image - (x - (image - x))) ** 2).mean((1, 2, 3)))
+    assert torch.allclose(red.penalty(image, 1), 0.4 * ((image - (x - (image - x))) ** 2).mean((1, 2, 3)))
