@@ -97,7 +97,8 @@ def scored(cells: list[suite.Cell], folder: Path) -> list[Record]:
     """Records of cells without training, by the one way to a score."""
     found = []
     for cell in cells:
-        cli = UnblendCLI(args=arguments(cell.config, Execution(accelerator="cpu"), folder), run=False)
+        execution = Execution(accelerator="cpu")
+        cli = UnblendCLI(args=arguments(cell.config, execution, folder, "32-true"), run=False)
         result = score.score_images(cli.model, cli.datamodule, seed=cell.seed, folder=folder, accelerator="cpu")
         assert result is not None
         plain = made.record(cell.method, dataset=cell.dataset, spec=dict(cli.datamodule.spec))
