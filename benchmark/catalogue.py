@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError, unknown
+from benchmark.plan import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +29,7 @@ class Entry:
         class_path: import path of the class.
         folder: name of its file, which names its folder of records.
         summary: first line of its docstring.
+        version: that it declares, or else the nearest of its bases in the package.
         card: the literal fields of its ``MethodCard``; empty for a data set.
     """
 
@@ -34,6 +37,7 @@ class Entry:
     class_path: str
     folder: str
     summary: str
+    version: int = 1
     card: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
@@ -94,21 +98,25 @@ def _entry(kind: str, name: str, known: dict[str, Entry]) -> Entry:
 def _classes(package: str, root_class: str) -> dict[str, Entry]:
     """Public classes of a package that derive, directly or not, from ``root_class``; bases of others say ``ABC``."""
     bases: dict[str, list[str]] = {}
+    declared: dict[str, ast.expr] = {}
     entries: dict[str, Entry] = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         relative = path.relative_to(ROOT / package).with_suffix("")
         if relative.parts[0] in ("networks", "losses", "mixing", "__init__"):
             continue
-        try:
-            tree = ast.parse(path.read_bytes())
-        except SyntaxError:
-            continue  # `unblend doctor` names it
         module = ".".join((package, *(part for part in relative.parts if part != "__init__")))
-        for node in tree.body:
+        try:
+            source = fingerprint.module(module, [ROOT])
+        except UserError:
+            continue  # `unblend doctor` names it
+        for node in source.tree.body if source else []:
             if isinstance(node, ast.ClassDef):
                 bases[node.name] = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+                declared.update((node.name, value) for name, value in _assigned(node) if name == "version")
                 summary = (ast.get_docstring(node) or "").split("\n")[0]
-                entries[node.name] = Entry(node.name, f"{module}.{node.name}", relative.parts[0], summary, _card(node))
+                entries[node.name] = Entry(
+                    node.name, f"{module}.{node.name}", relative.parts[0], summary, card=_card(node)
+                )
 
     def derives(name: str) -> bool:
         return any(base == root_class or (base in bases and derives(base)) for base in bases[name])
@@ -116,13 +124,37 @@ def _classes(package: str, root_class: str) -> dict[str, Entry]:
     def public(name: str) -> bool:
         return not name.startswith("_") and "ABC" not in bases[name] and derives(name)
 
-    return {name: entries[name] for name in sorted(entries) if public(name)}
+    def version(name: str) -> int | None:
+        if name in declared:
+            return _whole(name, declared[name])
+        return next(filter(None, map(version, bases.get(name, []))), None)
+
+    return {name: replace(entries[name], version=version(name) or 1) for name in sorted(entries) if public(name)}
+
+
+def _whole(name: str, value: ast.expr) -> int:
+    """The version that a class declares.
+
+    Raises:
+        UserError: it is not a whole number, at least 1.
+    """
+    found = value.value if isinstance(value, ast.Constant) else None
+    if type(found) is not int or found < 1:
+        raise UserError(f"{name}: version {ast.unparse(value)}: a whole number, at least 1.")
+    return found
 
 
 def _card(node: ast.ClassDef) -> dict[str, Any]:
+    for name, value in _assigned(node):
+        if name == "card" and isinstance(value, ast.Call):
+            return {keyword.arg: ast.literal_eval(keyword.value) for keyword in value.keywords if keyword.arg}
+    return {}
+
+
+def _assigned(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a class's body gives a value, with that."""
     for statement in node.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         value = getattr(statement, "value", None)
-        if isinstance(value, ast.Call) and any(isinstance(t, ast.Name) and t.id == "card" for t in targets):
-            return {keyword.arg: ast.literal_eval(keyword.value) for keyword in value.keywords if keyword.arg}
-    return {}
+        if isinstance(value, ast.expr):
+            yield from ((target.id, value) for target in targets if isinstance(target, ast.Name))

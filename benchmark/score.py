@@ -22,7 +22,7 @@ from benchmark.lightning_cli import UnblendCLI, started_by_slurm
 from benchmark.metrics import Scores, lmse_window, stored_for
 from benchmark.metrics.layer_scores import LayerScores
 from benchmark.plan import identity
-from benchmark.plan.contents import of_file, of_value
+from benchmark.plan.contents import of_file
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
@@ -178,8 +178,7 @@ def score_images(
     folder.mkdir(parents=True, exist_ok=True)
     sampler = samples.SampleWriter(shown, data.spec["scored"]) if shown else None
     scoring = Scoring(method.eval(), data.spec, seed, total, folder / "progress.json", sampler)
-    class_path = f"{type(method).__module__}.{type(method).__qualname__}"
-    method.workspace = folder / "unfinished" / of_value(identity.of_method(class_path))[:16]
+    method.workspace = folder / "unfinished" / identity.method_fingerprint(type(method))
     method.watch = Iterations(folder / "progress.json", trainer)
     try:
         with torch.no_grad():

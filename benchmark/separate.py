@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from benchmark import catalogue, checkpoints, digests, weights
+from benchmark import catalogue, checkpoints, weights
 from benchmark.inference import images_that_fit, separate_image
+from benchmark.plan import identity
 from benchmark.score import image_seed
 from benchmark.show import paste, thumbnail
 from datamodules.errors import UserError
@@ -97,7 +98,7 @@ class Separation:
         spec: LayerSpec = method.hparams["spec"]
         self.layers, self.ordered, self.channels = spec["layers"], spec["ordered"], spec["channels"]
         out.mkdir(parents=True, exist_ok=True)
-        method.workspace = out / ".unfinished" / digests.of_source(type(method).__module__)[:16]
+        method.workspace = out / ".unfinished" / identity.method_fingerprint(type(method))
 
     def run(self, names: list[str], photos: list[Photo]) -> None:
         """Separate all pictures; those of one size together."""

@@ -12,8 +12,7 @@ import yaml
 from benchmark import catalogue, precision
 from benchmark.checks import safe_name
 from benchmark.errors import UserError, unknown
-from benchmark.plan import identity
-from benchmark.plan.contents import of_value
+from benchmark.plan import contents, identity
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
 _SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
@@ -55,21 +54,30 @@ class Cell:
         return f"{self.dataset} × {self.method} × seed {self.seed}"
 
     def identities(self, *, fresh: bool = False) -> dict[str, str]:
-        """Of ``method``, ``data``, ``training`` and ``metrics``, such as ``unet@2``.
+        """What the cell's code is known by, in clear text: ``method``, ``data``, ``training`` and ``metrics``.
 
         Args:
             fresh: as the source files are now, instead of when they were read first.
         """
-        return identity.of_all(self.config["model"]["class_path"], self.config["data"]["class_path"], fresh=fresh)
+        return {
+            "method": identity.of_method(self.config["model"]["class_path"], fresh=fresh),
+            "data": identity.of_dataset(self.config["data"]["class_path"], fresh=fresh),
+            "training": identity.of_training(fresh=fresh),
+            "metrics": identity.of_metrics(fresh=fresh),
+        }
 
     def key(self, *, fresh: bool = False) -> str:
-        """Of all that training depends on: configuration and seed, and the identities of method, data and training."""
-        named = self.identities(fresh=fresh)
-        return of_value([self.config, named["method"], named["data"], named["training"]])
+        """Digest of all that training depends on: configuration, seed, and the identities of method, data and training.
+
+        Args:
+            fresh: as the source files are now, instead of when they were read first.
+        """
+        known = self.identities(fresh=fresh)
+        return contents.of_value([self.config, {part: known[part] for part in ("method", "data", "training")}])
 
     def score_key(self, data_digest: str) -> str:
-        """Of all that a record depends on: training, the data's contents, the metrics."""
-        return of_value([self.key(), data_digest, self.identities()["metrics"]])
+        """Digest of all that a record depends on: training, the data's contents, the identity of the metrics."""
+        return contents.of_value([self.key(), data_digest, identity.of_metrics()])
 
 
 def load(name: str) -> list[Cell]:

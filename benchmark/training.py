@@ -18,9 +18,9 @@ from benchmark.errors import UserError
 from benchmark.fit import resolved
 from benchmark.lightning_cli import UnblendCLI
 from benchmark.metrics import METRICS
-from benchmark.plan import identity
 from benchmark.plan.contents import of_file, of_value, write_data_digest
 from benchmark.score import score_images
+from benchmark.suite import Cell
 
 
 class EvaluateCLI(UnblendCLI):
@@ -113,8 +113,9 @@ def evaluate(arguments: list[str]) -> None:
         return
     weights = of_file(checkpoint) if checkpoint else None
     data_digest = write_data_digest(folder / "data.json", data.files())
-    identities = identity.of_all(complete["model"]["class_path"], complete["data"]["class_path"])
-    key = of_value([complete, weights, identities["method"], identities["data"], identities["training"]])
+    cell = Cell("evaluate", names[0], names[1], int(config["seed_everything"]), "", complete)
+    identities = cell.identities()
+    key = of_value([cell.key(), weights])
     record = records.Record(
         suite="evaluate",
         dataset=names[0],

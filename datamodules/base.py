@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from lightning import LightningDataModule, Trainer
@@ -131,12 +131,14 @@ class LayerDataModule(LightningDataModule, ABC):
             a batch belongs to one of its mixtures.
 
     Attributes:
+        version: of what the class yields; a class whose samples are moved by a change says the next one.
         accumulate: batches that each process has of one optimiser step, to save memory; set by whoever trains.
 
     Raises:
         UserError: a budget below one batch, or a number below 1.
     """
 
+    version: ClassVar[int] = 1
     accumulate: int = 1
 
     def __init__(

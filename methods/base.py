@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +87,7 @@ class SeparationMethod(LightningModule, ABC):
     line fills in from the data. It never scores itself.
 
     Attributes:
+        version: of what the class computes; a class whose results are moved by a change says the next one.
         card: what the method is; of the class, unless an option changes what an object of it learns from.
         layer_names: of the layers of a picture that comes without data.
         multiple: ``separate`` is only given mixtures whose sides are multiples of this; calling
@@ -103,6 +104,7 @@ class SeparationMethod(LightningModule, ABC):
             calls.
     """
 
+    version: ClassVar[int] = 1
     card: MethodCard
     layer_names: tuple[str, ...] = ("layer_1", "layer_2")
     multiple: int = 1

@@ -394,6 +394,6 @@ class Moving(SeparationMethod):
 
     def separate(self, mixture, seeds):
         with open(__file__, "a") as source:
-            source.write("# edited")
+            source.write("\\nMoving.scale = 2\\n")
         return enlarge(mixture, 2)[:, None].expand(-1, 2, -1, -1, -1)
 '''

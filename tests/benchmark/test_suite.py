@@ -1,21 +1,15 @@
-"""Suites become cells; hashes follow what a result depends on, and nothing else."""
+"""Suites become cells; keys follow the configuration."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from benchmark import catalogue, digests, suite
+from benchmark import catalogue, suite
 from benchmark.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def write(path: Path, **value: Any) -> str:
@@ -90,82 +84,21 @@ def test_unknown_suites_and_broken_yaml(tmp_path: Path) -> None:
         suite.load(str(tmp_path / "broken.yaml"))
 
 
-def copy(folder: Path) -> Path:
-    for package in ("benchmark", "methods", "datamodules"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
+def test_keys_cover_the_configuration_but_not_the_place(tmp_path: Path) -> None:
+    def key_of(**value: Any) -> str:
+        return suite.load(write(tmp_path / "s.yaml", **value))[0].key()
 
-
-def hashes(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Training and scoring hashes of the smoke suite's cells, in a process that reads the copy."""
-    code = (
-        "import json, sys; from benchmark import suite; cells = suite.load('smoke');"
-        "assert not {'torch', 'lightning', 'sklearn', 'kornia', 'skimage'} & set(sys.modules), 'heavy imports';"
-        "print(json.dumps([{c.name: c.fit_hash() for c in cells}, {c.name: c.score_hash('x') for c in cells}]))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    fit, score = json.loads(done.stdout)
-    return fit, score
-
-
-def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
-    return {name.split(" × ")[1] for name in before if before[name] != after[name]}
-
-
-def test_one_byte_retrains_or_rescores_what_it_must(tmp_path: Path) -> None:
-    folder = copy(tmp_path)
-    fit, score = hashes(folder)
-    everything = changed(fit, dict.fromkeys(fit, ""))
-    for file, retrained, rescored in (
-        ("methods/ligt.py", {"ligt"}, {"ligt"}),
-        ("methods/networks/patches.py", {"nmf", "fast_ica"}, {"nmf", "fast_ica"}),
-        ("methods/networks/unet.py", {"unet"}, {"unet"}),
-        ("benchmark/metrics.py", set(), everything),
-        ("benchmark/score.py", set(), everything),
-        ("benchmark/leaderboard.py", set(), set()),
-        ("benchmark/fit.py", everything, everything),
-        ("methods/base.py", everything, everything),
-        ("datamodules/mixing/rain.py", everything, everything),
-    ):
-        path = folder / file
-        original = path.read_bytes()
-        path.write_bytes(original + b"#")
-        new_fit, new_score = hashes(folder)
-        assert changed(fit, new_fit) == retrained, file
-        assert changed(score, new_score) == rescored, file
-        path.write_bytes(original)
-
-
-def test_hashes_cover_the_configuration_but_not_the_place(tmp_path: Path) -> None:
-    def hash_of(**value: Any) -> str:
-        return suite.load(write(tmp_path / "s.yaml", **value))[0].fit_hash()
-
-    assert hash_of() == hash_of()
+    assert key_of() == key_of()
     different = {
-        hash_of(),
-        hash_of(seeds=[1]),
-        hash_of(precision="bf16-mixed"),
-        hash_of(budget={"images": 64}),
-        hash_of(budget={"batch_size": 64}),
-        hash_of(methods=[{"name": "UNet", "init_args": {"width": 8}}]),
-        hash_of(datasets=[{"name": "Digits", "init_args": {"source": "mnist"}}]),
+        key_of(),
+        key_of(seeds=[1]),
+        key_of(precision="bf16-mixed"),
+        key_of(budget={"images": 64}),
+        key_of(budget={"batch_size": 64}),
+        key_of(methods=[{"name": "UNet", "init_args": {"width": 8}}]),
+        key_of(datasets=[{"name": "Digits", "init_args": {"source": "mnist"}}]),
     }
     assert len(different) == 7
     first = suite.load(write(tmp_path / "s.yaml"))[0]
-    assert first.score_hash("one") != first.score_hash("two")
-    assert first.fit_hash() == suite.load(write(tmp_path / "other.yaml"))[0].fit_hash()
-
-
-def test_data_are_known_by_content(tmp_path: Path) -> None:
-    file, note = tmp_path / "images.bin", tmp_path / "data.json"
-    file.write_bytes(b"abc")
-    digest = digests.write_data_digest(note, [file])
-    assert digests.read_data_digest(note) == digest
-    file.write_bytes(b"abc")  # touched, not changed
-    assert digests.read_data_digest(note) == digest
-    file.write_bytes(b"abd")
-    assert digests.read_data_digest(note) is None
-    assert digests.write_data_digest(note, [file]) != digest
-    file.unlink()
-    assert digests.read_data_digest(note) is None
-    assert digests.read_data_digest(tmp_path / "nothing.json") is None
+    assert first.score_key("one") != first.score_key("two")
+    assert first.key() == suite.load(write(tmp_path / "other.yaml"))[0].key()
