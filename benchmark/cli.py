@@ -40,6 +40,7 @@ MODULES = {
     "reproduce": "benchmark.reproduce",
     "regression": "benchmark.regression",
     "bless": "benchmark.bless",
+    "accept": "benchmark.acceptance.command",
 }
 
 
@@ -286,6 +287,7 @@ HELP = """usage: unblend COMMAND ...
   reproduce RECORD…               run published cells again: is the PSNR the same?
   regression                      retrain the smoke suite: has a score moved?
   bless --reason R                make what regression measured the new golden values
+  accept COMPONENT… --why W       let changed code count as the same version, if it computes the same
   doctor                          versions, devices, data found
 
   fit       --model M --data D    train one method (Lightning's options; --print_config)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -60,14 +61,17 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(1)
 
 
-def measure(runs: Path, seeds: Sequence[int], jobs: int | None, *, fresh: bool) -> list[Record]:
-    """Run the smoke suite with some seeds.
+def measure(
+    runs: Path, seeds: Sequence[int], jobs: int | None, *, fresh: bool, only: Collection[tuple[str, str]] | None = None
+) -> list[Record]:
+    """Run the smoke suite, or some of it, with some seeds.
 
     Args:
         runs: folder of these runs.
         seeds: of the suite, instead of its own.
         jobs: cells at a time.
         fresh: forget earlier results, so that everything is trained anew.
+        only: rows that are run, each a data set's and a method's folder in records; default all.
 
     Raises:
         SystemExit: with status 1, when a cell failed.
@@ -75,6 +79,8 @@ def measure(runs: Path, seeds: Sequence[int], jobs: int | None, *, fresh: bool) 
     from benchmark.cli import bench
 
     held = yaml.safe_load(catalogue.suites()[SUITE].read_text())
+    if only is not None:
+        held["methods"] = _rows(held["methods"], only)
     path = runs / f"{SUITE}.yaml"
     write_text(path, yaml.safe_dump({**held, "seeds": list(seeds)}, sort_keys=False))
     if fresh:
@@ -83,6 +89,18 @@ def measure(runs: Path, seeds: Sequence[int], jobs: int | None, *, fresh: bool) 
             shutil.rmtree(folder, ignore_errors=True)
     bench(str(path), runs=str(runs), jobs=jobs, accelerator="cpu")
     return [one.record for one in leaderboard.collect([runs / SUITE])]
+
+
+def _rows(methods: list[Any], only: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A suite's rows of methods, each with those data sets alone that are wanted."""
+    rows = [{"name": row} if isinstance(row, str) else row for row in methods]
+    found = []
+    for row in rows:
+        name = catalogue.method(row["name"]).folder
+        folder = f"{name}-{row['variant']}" if row.get("variant") else name
+        if datasets := sorted(dataset for dataset, method in only if method == folder):
+            found.append({**row, "only": datasets})
+    return found
 
 
 def read(path: Path = GOLDENS) -> Goldens:

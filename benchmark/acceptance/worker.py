@@ -1,0 +1,165 @@
+"""Computes what two versions of the code are compared by: ``python -m benchmark.acceptance.worker JOB OUT``.
+
+It runs once in a folder that holds the accepted code and once in the project, each time in a new process, so it must
+import from ``methods``, ``datamodules`` and ``benchmark.metrics`` no more than their contracts promise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from benchmark.files import read_json
+from benchmark.fit import arguments
+from benchmark.lightning_cli import UnblendCLI
+from datamodules.base import LayerDataModule
+from datamodules.types import UserError
+from methods.base import SeparationMethod
+
+ARRAYS = 100
+"""Images that metrics are compared on."""
+
+Found = dict[str, Tensor]
+"""Name of a quantity -> its values."""
+
+
+class Losses(Callback):
+    """Keeps every loss of every step."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[Tensor]] = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        for name, value in (outputs if isinstance(outputs, dict) else {"loss": outputs}).items():
+            self.found.setdefault(name, []).append(value.detach().clone())
+
+
+def of_method(config: dict[str, Any], steps: int, folder: Path) -> Found:
+    """Losses and weights of some optimiser steps, and layers of test images.
+
+    Args:
+        config: of a cell; its budget is as many steps.
+        steps: also those of a method that optimises for each image.
+        folder: for checkpoints.
+    """
+    cli = _command_line(config, folder)
+    method: SeparationMethod = cli.model
+    found: Found = {}
+    if method.card.trains:
+        losses = Losses()
+        cli.trainer.callbacks.append(losses)  # type: ignore[attr-defined]
+        cli.trainer.fit(method, datamodule=cli.datamodule)
+        found |= {f"loss {name}": torch.stack(values) for name, values in losses.found.items()}
+        found["select/psnr"] = torch.as_tensor(cli.trainer.callback_metrics["select/psnr"])
+        parameters = {name for name, _ in method.named_parameters()}
+        for name, value in method.state_dict().items():
+            found[f"{'weight' if name in parameters else 'buffer'} {name}"] = value
+    method.iterations = min(method.iterations, steps)
+    cli.datamodule.open()
+    batch = next(iter(cli.datamodule.test_dataloader()))
+    with torch.no_grad():
+        found["layers"] = method.eval()(batch.mixture, list(range(len(batch.mixture))))
+    return found
+
+
+def of_dataset(config: dict[str, Any], folder: Path) -> Found:
+    """The first batch of each role."""
+    data: LayerDataModule = _command_line(config, folder).datamodule
+    data.open()
+    found: Found = {}
+    loaders = {"train": data.train_dataloader, "select": data.val_dataloader, "test": data.test_dataloader}
+    for role, loader in loaders.items():
+        batch = data.on_after_batch_transfer(next(iter(loader())), 0)
+        names = ", ".join(batch.ids).encode()
+        found[f"{role} ids"] = torch.frombuffer(bytearray(names), dtype=torch.uint8)
+        found |= {f"{role} {part}": getattr(batch, part) for part in ("mixture", "layers", "mask")}
+    return found
+
+
+def of_metrics() -> Found:
+    """Scores of seeded pictures under every protocol: (images, layers) for each protocol and metric."""
+    found: Found = {}
+    for protocol, ordered, batches in _pictures():
+        scores = [_scores(protocol, ordered, *batch) for batch in batches]
+        for metric in scores[0]:
+            name = f"{protocol}, {'ordered' if ordered else 'unordered'}: {metric}"
+            found[name] = torch.cat([one[metric].flatten() for one in scores])
+    return found
+
+
+def _pictures() -> Iterator[tuple[str, bool, list[tuple[Tensor, Tensor, Tensor]]]]:
+    """For each protocol, with and without an order: batches of estimates, layers and masks, of several kinds."""
+    from benchmark.metrics import PROTOCOLS
+
+    for protocol in sorted({name.partition("@")[0] for name in PROTOCOLS}):
+        for ordered in (True, False):
+            generator = torch.Generator().manual_seed(18)
+            batches = []
+            for side, noise, masked in ((64, 0.02, False), (28, 0.3, False), (48, 0.1, True), (72, 0.0, False)):
+                count, shape = ARRAYS // 4, (2, 3, side, side + 5)
+                smooth = torch.rand(count, 2, 3, 8, 8, generator=generator).flatten(0, 1)
+                layers = torch.nn.functional.interpolate(smooth, shape[-2:], mode="bilinear").view(count, *shape)
+                estimates = layers.flip(1) if not ordered else layers
+                estimates = 0.95 * estimates + noise * torch.randn(count, *shape, generator=generator)
+                mask = torch.rand(count, 1, *shape[-2:], generator=generator) >= 0.2 * masked
+                batches.append((estimates, layers, mask))
+            yield protocol, ordered, batches
+
+
+def _scores(protocol: str, ordered: bool, estimates: Tensor, layers: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Metric -> (images, layers)."""
+    from benchmark import metrics
+
+    if hasattr(metrics, "score"):  # the metrics before they stood on torchmetrics
+        rows = metrics.score(estimates, layers, mask, protocol_name=protocol, ordered=ordered)
+        return {name: torch.tensor([row[name] for row in rows]) for name in ("psnr", "ssim", "lmse", "mse")}
+    judge = importlib.import_module("benchmark.metrics.layer_scores").LayerScores([protocol], ordered=ordered)
+    judge.update(estimates, layers, mask, torch.arange(len(layers)))
+    scores = judge.compute()
+    return {name: torch.as_tensor(scores.of(name)) for name in ("psnr", "ssim", "lmse", "mse")}
+
+
+def _command_line(config: dict[str, Any], folder: Path) -> UnblendCLI:
+    where = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None}
+    told = arguments(config, where, folder)
+    return UnblendCLI(args={**told, "trainer": {**told["trainer"], "logger": False, "limit_val_batches": 2}}, run=False)
+
+
+def main(job: Path, out: Path) -> None:
+    """Do all that a job asks for.
+
+    Args:
+        job: JSON: ``steps``; rows of ``methods`` and ``datasets``, each name -> configuration; whether ``metrics``.
+        out: file of the results, for each row and for ``metrics``; a row whose data are not here has none.
+    """
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    warnings.filterwarnings("ignore")
+    asked = read_json(job)
+    found: dict[str, Found] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, config in asked["methods"].items():
+            with contextlib.suppress(UserError):
+                found[name] = of_method(config, asked["steps"], Path(folder, "method"))
+        for name, config in asked["datasets"].items():
+            with contextlib.suppress(UserError):
+                found[name] = of_dataset(config, Path(folder, "data"))
+        if asked["metrics"]:
+            found["metrics"] = of_metrics()
+    torch.save(found, out)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
