@@ -144,11 +144,10 @@ def write(path: Path, record: Record) -> None:
     packed = pack(arrays)
     names = "".join(f"{name}\n" for name in record.ids)
     images = hashlib.sha256(names.encode()).hexdigest()[:32]
-    own = record.scores.values[record.protocol]
     header = {
         "schema": SCHEMA,
         **{name: getattr(record, name) for name in HEADER},
-        "means": {metric: [float(f"{mean:.6g}") for mean in np.mean(own[metric], 0, np.float64)] for metric in METRICS},
+        "means": {metric: [float(f"{mean:.6g}") for mean in record.layer_means(metric)] for metric in METRICS},
         "protocols": list(record.scores.protocols),
         "images": {"count": len(record.ids), "digest": images},
         "arrays": {"sha256": hashlib.sha256(packed).hexdigest(), "same": same},

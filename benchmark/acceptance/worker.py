@@ -20,7 +20,6 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from benchmark.files import read_json
-from benchmark.fit import arguments
 from benchmark.lightning_cli import UnblendCLI
 from datamodules.base import LayerDataModule
 from datamodules.types import UserError
@@ -132,9 +131,18 @@ def _scores(protocol: str, ordered: bool, estimates: Tensor, layers: Tensor, mas
 
 
 def _command_line(config: dict[str, Any], folder: Path) -> UnblendCLI:
-    where = {"accelerator": "cpu", "devices": 1, "num_workers": 0, "root": None}
-    told = arguments(config, where, folder)
-    return UnblendCLI(args={**told, "trainer": {**told["trainer"], "logger": False, "limit_val_batches": 2}}, run=False)
+    data = {**config["data"], "init_args": {**config["data"]["init_args"], "root": None, "num_workers": 0}}
+    trainer = {
+        "precision": "32-true",
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "limit_val_batches": 2,
+        "default_root_dir": str(folder),
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return UnblendCLI(args={**config, "data": data, "trainer": trainer}, run=False)
 
 
 def main(job: Path, out: Path) -> None:

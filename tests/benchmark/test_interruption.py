@@ -12,8 +12,8 @@ import torch
 
 from benchmark import fit as fitting
 from benchmark.files import read_json, write_json
-from benchmark.jobs import Execution, Job
 from benchmark.interruption import INTERRUPTED, Resumable
+from benchmark.jobs import Execution, Job
 from methods.recipe import TRAINED
 
 NOISY = '''
