@@ -6,7 +6,9 @@ Source: permutation-invariant training, Yu et al., ICASSP 2017, Sec. 3; here per
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import permutations
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -26,6 +28,14 @@ def huber(estimate: Tensor, truth: Tensor, delta: float = 1.0) -> Tensor:
     """½ d² where d = |x̂ − x| < δ, else δ (d − ½ δ), elementwise; the shapes broadcast."""
     distance = (estimate - truth).abs()
     return torch.where(distance < delta, 0.5 * distance**2, delta * (distance - 0.5 * delta))
+
+
+PixelLoss = Literal["huber", "l1"]
+
+
+def pixel_loss(name: PixelLoss, delta: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """The elementwise distance of a name; ``delta`` is Huber's."""
+    return absolute if name == "l1" else partial(huber, delta=delta)
 
 
 def pairwise(estimates: Tensor, layers: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from datamodules.types import LayerBatch, LayerSpec
 from methods.conv_sep import ConvSep
-from methods.ligt import LiGT, positions
+from methods.ligt import Attention, LiGT, positions
 from methods.unet import UNet
 
 
@@ -64,6 +64,39 @@ def test_ligt_loss_is_equation_4(batch: LayerBatch) -> None:
     estimates = method(batch.mixture)
     expected = sum(F.huber_loss(estimates[:, k], batch.layers[:, k], delta=0.1) for k in range(2))
     assert torch.allclose(method.training_step(batch, 0), expected)
+
+
+def test_l1_is_what_the_huber_function_of_an_images_norm_descends(batch: LayerBatch) -> None:
+    """Eq. 2 as it is printed, for δ = 1: any image's norm is above δ, so the gradient is that of the sum of |x̂ − x|."""
+    method = quiet(LiGT(width=0.25, loss="l1").eval())
+    estimates = method(batch.mixture)
+    norms = (estimates - batch.layers).abs().sum((2, 3, 4))
+    printed = torch.where(norms < 1, 0.5 * norms**2, norms - 0.5)
+    assert (norms > 1).all()
+    expected = torch.autograd.grad(printed.mean(0).sum() / 28**2, method.parameters())
+    found = torch.autograd.grad(method.training_step(batch, 0), method.parameters())
+    assert all(torch.allclose(one, other, atol=1e-7) for one, other in zip(expected, found, strict=True))
+
+
+def test_conv_sep_logs_how_far_its_restoration_is(batch: LayerBatch) -> None:
+    method, logged = ConvSep(width=0.25).eval(), {}
+    method.log = lambda name, value, **_: logged.update({name: value})  # type: ignore[method-assign,assignment]
+    method.training_step(batch, 0)
+    error = F.mse_loss(method.restore(batch.mixture), batch.layers.sum(1))
+    assert torch.allclose(logged["train/restored_mse"], error)
+    assert not logged["train/restored_mse"].requires_grad
+
+
+def test_attention_is_torchs_own() -> None:
+    torch.manual_seed(0)
+    ours, theirs = Attention(64), torch.nn.MultiheadAttention(64, 4, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key_value.weight]))
+        theirs.out_proj.weight.copy_(ours.out.weight)
+        tokens, memory = torch.rand(2, 49, 64), torch.rand(2, 30, 64)
+        normal = ours.norm(tokens)
+        assert torch.allclose(ours(tokens), theirs(normal, normal, normal)[0], atol=1e-6)
+        assert torch.allclose(ours(tokens, memory), theirs(normal, memory, memory)[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("method", [ConvSep, LiGT, UNet])
