@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmark import records
 from benchmark.errors import UserError
+from benchmark.metrics.protocols import PROTOCOLS
 from benchmark.records import Record
 
 STORE = "store"
@@ -96,6 +97,12 @@ def problems(record: Record) -> Iterator[str]:
             yield str(error).removeprefix("record: ").removesuffix(".")
     if type(record.seed) is not int or record.seed < 0:
         yield f"seed {record.seed!r} is not a whole number"
+    stored = record.scores.protocols
+    for protocol in stored:
+        if protocol not in PROTOCOLS:
+            yield f"protocol {protocol!r} has no version: there are {', '.join(PROTOCOLS)}"
+    if len(set(stored)) < len(stored):
+        yield f"it has a protocol twice: {', '.join(stored)}"
     yield from _types(record)
     yield from _layers(record)
     if len(set(record.ids)) < len(record.ids):

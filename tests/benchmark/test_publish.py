@@ -138,6 +138,8 @@ def test_sound_records_are_copied_with_pictures_and_logs_and_shown(project: Path
             name = place.with_suffix(suffix)
             assert (target / name).read_bytes() == (run / name).read_bytes()
         assert (target / place).stat().st_size <= 4096, "a header is for people"
+        same = json.loads((target / place).read_text())["arrays"]["same"]
+        assert {f"rgb-uniform@1/{metric}" for metric in ("psnr", "lmse", "mse")} == same.keys(), "of grey images"
         assert (target / "samples/digits" / method / "seed0/0-mixture.png").is_file()
     assert (target / "logs/digits/unet/seed0.txt").read_text() == "read ./somewhere\n"
     assert {"README.md", "results.csv", "results.json"} <= {path.name for path in target.iterdir()}
