@@ -77,9 +77,6 @@ def sound(path: Path) -> Record:
             raise UserError(f"record {path}: {path.stem}{suffix} has {size:,} bytes, a record's at most {most:,}.")
     try:
         record = records.read(path)
-    except UserError as error:
-        # What is wrong with a part of it names the record, too.
-        raise error if str(path) in str(error) else UserError(f"record {path}: {error}") from error
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
         raise UserError(f"record {path}: its fields are not what they should be ({error}).") from error
     wrong = next(problems(record), None)

@@ -249,7 +249,10 @@ def _scores(path: Path, arrays: dict[str, NDArray[Any]], protocols: Sequence[str
     values: dict[str, dict[str, NDArray[np.float32]]] = {}
     shapes = set()
     for protocol in protocols:
-        known(protocol)
+        try:
+            known(protocol)
+        except UserError as error:
+            raise UserError(f"record {path}: {error}") from None
         for metric in METRICS:
             name = f"{protocol}/{metric}"
             array = arrays.get(same.get(name, name))

@@ -113,6 +113,7 @@ def test_a_header_that_is_not_whole_is_told_and_nothing_is_lost(tmp_path: Path, 
     with pytest.raises(UserError, match=message) as caught:
         records.read(path)
     assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
     assert {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()} == before
 
 
