@@ -111,7 +111,7 @@ def test_fit_predict_and_evaluate(unblend: Any, tmp_path: Path) -> None:
     from benchmark import records
 
     record = records.read(tmp_path / "scores/records/digits/unet/seed0.json")
-    assert len(record.rows) == 3
+    assert len(record.ids) == 3
     assert record.training["images_seen"] == 96
     wrong = unblend("evaluate", "--model", "UNet", "--data", "Digits", "--checkpoint", checkpoint)
     assert wrong.returncode == 2
