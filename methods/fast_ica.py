@@ -39,6 +39,7 @@ class FastICA(SeparationMethod):
         paper="Hyvärinen & Oja, Neural Networks 2000; single sensor: Davies & James, Signal Processing 2007",
         year=2007,
         supervision="single-image",
+        host="its solver is scikit-learn's, of NumPy arrays",
     )
 
     def __init__(

@@ -34,7 +34,7 @@ class NMF(SeparationMethod):
 
     card = MethodCard(
         title="NMF", paper="Lee & Seung, Nature 1999; single mixture: Smaragdis & Brown, WASPAA 2003", year=2003,
-        supervision="single-image",
+        supervision="single-image", host="its solver is scikit-learn's, of NumPy arrays",
     )  # fmt: skip
 
     def __init__(

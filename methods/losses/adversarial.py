@@ -48,9 +48,9 @@ def adversarial_losses(
         return image if condition is None else torch.cat([image, condition], 1)
 
     fixed = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
-    judged = functional_call(discriminator, fixed, (shown(fake),))
+    judged = functional_call(discriminator, fixed, (shown(fake),)).float()  # small differences of means
     forged = fake if replayed is None else replayed
-    on_fake, on_real = discriminator(shown(forged.detach())), discriminator(shown(real))
+    on_fake, on_real = (discriminator(shown(image)).float() for image in (forged.detach(), real))
     if kind == "wasserstein":
         return -judged.mean(), on_fake.mean() - on_real.mean()
     if kind == "least-squares":

@@ -58,6 +58,8 @@ def build(method_class: type[SeparationMethod], spec: LayerSpec) -> SeparationMe
         options["depth"] = 4  # a paper's full depth pads small images to hundreds of pixels
     if "width" in given and isinstance(given["width"].default, int):
         options["width"] = 8  # tests of what every method promises need no paper's size
+    if "encoder" in given:
+        options |= {"encoder": [1, 2], "decoder": [1, 1]}
     method = method_class(**options).eval()
     method.iterations = min(method.iterations, 3)  # of those that optimise for each image
     return method
