@@ -125,7 +125,8 @@ def objects(tmp_path: Path) -> Path:
         folder = tmp_path / "mit_intrinsic" / name
         png16(folder / "reflectance.png", (albedo * 65535).round())
         png16(folder / "shading.png", (shading * 65535).round())
-        png16(folder / "diffuse.png", (albedo * shading[..., None] * 65535).round())
+        exposure = 1.0 if name in ("cup2", "deer") else generator.uniform(0.4, 1.0)  # truths are known up to a scale
+        png16(folder / "diffuse.png", (exposure * albedo * shading[..., None] * 65535).round())
         png16(folder / "mask.png", mask)
     return tmp_path
 
@@ -146,6 +147,32 @@ def test_intrinsic_images_keep_sixteen_bits_and_their_mask(objects: Path) -> Non
     crop = next(iter(data.train_dataloader()))
     assert crop.layers.shape == (4, 2, 3, 16, 16)
     assert not crop.mask.all()
+    selecting = next(iter(data.val_dataloader()))
+    assert not torch.allclose(selecting.layers[0].prod(0), selecting.mixture[0], atol=0.05)  # as the file has it
+
+
+@pytest.mark.parametrize("pairing", ["paired", "unpaired"])
+def test_mixtures_of_real_objects_train_at_the_brightness_of_their_layers_product(objects: Path, pairing: str) -> None:
+    data = Intrinsic(source="mit_intrinsic", train_source="mit_intrinsic", size=30, root=str(objects), pairing=pairing)
+    data.setup()
+    from datamodules.intrinsic import exposure
+
+    scales = set()
+    for k in range(12):
+        generator = torch.Generator().manual_seed(k)
+        sample = data.draw("train", k, generator)
+        raw = data._pairs["train"].crop(k, 30, torch.Generator().manual_seed(k))
+        assert sample.mixture is not None
+        assert raw.mixture is not None
+        assert raw.name == sample.name
+        assert torch.equal(raw.sources, sample.sources)
+        scale = exposure(raw.mixture, sample.mixture[None])
+        scales.add(round(scale, 2))
+        whole = data._pairs["train"].whole([pair.name for pair in data._pairs["train"].pairs].index(raw.name[7:]))
+        assert whole.mixture is not None
+        assert torch.allclose(whole.sources.prod(0) * scale, whole.mixture, atol=1e-3)
+    assert len(scales) > 2
+    assert exposure(torch.rand(3, 4, 4), torch.zeros(2, 3, 4, 4)) == 1
 
 
 def scenes_of(data: Intrinsic) -> tuple[set[str], list[set[str]], set[str], set[str]]:
