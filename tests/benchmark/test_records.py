@@ -154,6 +154,12 @@ def test_find_reads_all_below(tmp_path: Path) -> None:
     assert [(made.method, made.seed) for made in records.find(tmp_path)] == [("nmf", 0), ("unet", 0), ("unet", 1)]
 
 
+def test_any_name_of_an_image_comes_back(tmp_path: Path) -> None:
+    ids = ("a\u2028b", "ü \x0b\x85.png")
+    records.write(tmp_path / "seed0.json", record(ids=ids))
+    assert records.read(tmp_path / "seed0.json").ids == ids
+
+
 def test_images_are_listed_once_for_all_records_of_a_test_set(tmp_path: Path) -> None:
     for method in ("unet", "nmf"):
         records.write(tmp_path / f"records/digits/{method}/seed0.json", record(method))

@@ -264,6 +264,18 @@ def test_a_strangers_files_are_not_read_if_they_are_huge(tmp_path: Path) -> None
         checks.read(path)
 
 
+def test_a_list_of_images_is_not_read_if_it_is_huge_or_another(tmp_path: Path) -> None:
+    path = place(tmp_path, record())
+    (listed,) = (tmp_path / "images").iterdir()
+    listed.write_text("else\n")
+    with pytest.raises(UserError, match="it is not the list of images that its name says"):
+        checks.read(path)
+    with open(listed, "r+b") as stream:
+        stream.truncate(200_000_000)
+    with pytest.raises(UserError, match="a list of images of more than 100,000,000 bytes is not read"):
+        checks.read(path)
+
+
 def test_an_image_that_stands_twice_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="image 'a' stands twice"):
         checks.read(place(tmp_path, record(ids=("a", "a"))))
