@@ -193,6 +193,11 @@ def depth_map(photograph: Path) -> Path | None:
     return transmission if photograph.parent.name == "clear" and transmission.is_file() else None
 
 
+def is_transmission(depth: Path) -> bool:
+    """Whether a depth map's file holds RESIDE's transmission instead."""
+    return depth.parent.name == "trans"
+
+
 def check_depth(photograph: Path, size: tuple[int, int]) -> None:
     """Check from the headers that a photograph's depth map, where there is one, has the photograph's shape.
 
@@ -220,7 +225,7 @@ def _depth_of(path: Path) -> Image.Image | None:
     if path.name == "motorcycle_left.png" and path.parent.name == "data":
         return _motorcycle(path.with_name("motorcycle_disp.npz"))
     found = depth_map(path)
-    return None if found is None else read_depth(found, transmission=found.parent.name == "trans")
+    return None if found is None else read_depth(found, transmission=is_transmission(found))
 
 
 def _motorcycle(path: Path) -> Image.Image | None:

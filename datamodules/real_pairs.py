@@ -14,7 +14,7 @@ from datamodules.base import EVERY_SCENE, MIXTURE_SCENES, missing_data
 from datamodules.errors import UserError
 from datamodules.images import read_array, read_header, read_image, say_grey, say_once
 from datamodules.layouts import Pair, RealSet, match
-from datamodules.pictures import HELD_IN_MEMORY, crop_side
+from datamodules.pictures import HELD_IN_MEMORY, check_depth, crop_side
 from datamodules.split_files import Split
 from datamodules.types import Pairing, Role, Sample
 
@@ -181,10 +181,13 @@ def check(data: RealSet, pair: Pair) -> None:
     """
     for path in pair.files:
         if not path.is_file():
-            raise UserError(f"{data.title}: {pair.image} has no partner {path}: add it, or remove the mixture.")
+            alone = "mixture" if data.scored else "photograph"
+            raise UserError(f"{data.title}: {pair.image} has no partner {path}: add it, or remove the {alone}.")
     if "#" in pair.image:
         return
     size = read_header(Path(pair.image)).size
+    if pair.depth:
+        check_depth(Path(pair.image), size)
     for partner in [*pair.layers.values(), *([pair.mask] if pair.mask else [])]:
         other = read_header(Path(partner)).size
         larger = data.centre_crop and all(a >= b for a, b in zip(other, size, strict=True))

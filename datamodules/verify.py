@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.errors import UserError
-from datamodules.images import read_array, read_image
+from datamodules.images import read_array, read_depth, read_image
 from datamodules.layouts import Pair, RealSet, match
+from datamodules.pictures import is_transmission
 from datamodules.real_pairs import check
 from datamodules.sources import mnist
+from datamodules.split_files import Split
 
 
 @dataclass
@@ -63,13 +65,20 @@ def verify(data: RealSet, root: Path) -> Report:
         else:
             if data.size and sorted(size) != sorted(data.size):
                 odd.append(f"{pair.name} {size[0]}×{size[1]}")
+    alone = "mixture" if data.scored else "photograph"
     for path in _without_mixture(data, pairs):
-        report.problems.append(f"{path} belongs to no mixture: add the mixture, or remove it.")
+        report.problems.append(f"{path} belongs to no {alone}: add the {alone}, or remove it.")
     report.digest = digest(report.folder, pairs)
     copy = data.copies.get(report.digest)
     differences = report.notes if copy else report.problems
     if copy:
         report.notes.append(f"a known copy: {copy}")
+    for name in data.splits:
+        missing = Split(name, pairs).missing
+        if missing and copy:
+            report.problems.append(f"the split {name} names {missing[0].name}, which this copy lacks: mend the split.")
+        elif not missing:
+            report.notes.append(f"the split {name} fits")
     if len(pairs) != data.count:
         differences.append(f"{len(pairs)} images or pairs, officially {data.count}")
     if data.size and odd:
@@ -101,6 +110,8 @@ def _read(data: RealSet, pair: Pair) -> tuple[int, int]:
         mnist(Path(pair.image).parent)
         return 28, 28
     check(data, pair)
+    if pair.depth:
+        read_depth(Path(pair.depth), transmission=is_transmission(Path(pair.depth)))
     sizes = []
     for place in [pair.image, *pair.layers.values(), *([pair.mask] if pair.mask else [])]:
         file, _, key = place.partition("#")
@@ -114,6 +125,7 @@ def _without_mixture(data: RealSet, pairs: list[Pair]) -> list[Path]:
     known = {path for pair in pairs for path in pair.files}
     mixtures = {Path(pair.image.partition("#")[0]).parent for pair in pairs}
     beside = {path.parent for path in known} - mixtures
+    beside -= {Path(pair.depth).parent for pair in pairs if pair.depth and is_transmission(Path(pair.depth))}
     suffixes = {path.suffix for path in known}
     return sorted(
         path

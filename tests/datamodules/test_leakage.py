@@ -26,7 +26,8 @@ def photograph(name: str, size: tuple[int, int] = (161, 241)) -> Image.Image:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """``photos`` with eight JPEGs; ``rain100l`` with PNG crops of two of them under other names, and two others."""
+    """``photos`` with eight JPEGs; ``rain100l`` with PNG crops of two of them under other names, a mirrored one of a
+    third, and another picture."""
     (tmp_path / "photos").mkdir()
     for name in NAMES:
         photograph(name).save(tmp_path / f"photos/{name}.jpg", quality=85)
@@ -46,8 +47,60 @@ def root(tmp_path: Path) -> Path:
 def test_crops_are_found_and_nothing_else(root: Path) -> None:
     training, test = sorted((root / "photos").iterdir()), sorted((root / "rain100l/target").iterdir())
     found = overlapping(training, test)
-    assert {path.stem: other.stem for path, other in found.items()} == {"coffee": "1", "camera": "2"}
+    assert {path.stem: other.stem for path, other in found.items()} == {"coffee": "1", "camera": "2", "astronaut": "3"}
     assert overlapping(training, []) == overlapping([], test) == {}
+
+
+def copies(picture: Image.Image) -> dict[str, Image.Image]:
+    """Copies as data sets have them: mirrored, cut to parts, resized, brighter."""
+    width, height = picture.size
+    part = picture.crop((width // 5, height // 8, width * 17 // 20, height * 7 // 8))
+    return {
+        "whole": picture,
+        "across": picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        "down": picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        "turned": picture.transpose(Image.Transpose.ROTATE_180),
+        "part": part,
+        "square": picture.crop((width - height, 0, width, height)),
+        "corner": picture.crop((width // 3, height // 4, width, height)).transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        "small": part.resize((part.width * 7 // 10, part.height * 7 // 10), Image.Resampling.BICUBIC),
+        "bright": picture.point(lambda value: min(255, round(1.2 * value + 10))),
+    }
+
+
+@pytest.mark.parametrize("which", ["training", "test"])
+@pytest.mark.parametrize("quality", [None, 60])
+def test_mirrored_cut_and_recompressed_copies_are_found(tmp_path: Path, which: str, quality: int | None) -> None:
+    """Whichever side holds the part of the other; and every copy is told from the other pictures."""
+    names = ("coffee", "chelsea")
+    originals, made = tmp_path / "originals", tmp_path / "copies"
+    for folder in (originals, made):
+        folder.mkdir()
+    for name in (*names, "rocket", "camera"):
+        picture = photograph(name, (321, 481))
+        picture.save(originals / f"{name}.png")
+        if name in names:
+            for kind, copy in copies(picture).items():
+                path = made / f"{name}-{kind}"
+                copy.save(path.with_suffix(".png" if quality is None else ".jpg"), quality=quality or 95)
+    one, other = sorted(originals.iterdir()), sorted(made.iterdir())
+    if which == "test":
+        found = {copy.stem: path.stem for copy, path in overlapping(other, one).items()}
+        assert found == {path.stem: path.stem.partition("-")[0] for path in other}
+    else:
+        assert {path.stem for path in overlapping(one, other)} == set(names)
+
+
+def test_pictures_of_one_kind_are_no_copies(tmp_path: Path) -> None:
+    """Parts of one photograph that do not overlap, and pictures of the same make."""
+    picture = photograph("coffee", (321, 481))
+    picture.crop((0, 0, 240, 321)).save(tmp_path / "left.png")
+    picture.crop((241, 0, 481, 321)).save(tmp_path / "right.png")
+    for name in ("brick", "grass", "gravel"):
+        photograph(name, (321, 481)).save(tmp_path / f"{name}.png")
+    files = sorted(tmp_path.iterdir())
+    for path in files:
+        assert overlapping([path], [other for other in files if other != path]) == {}
 
 
 def test_a_resized_copy_is_found(root: Path) -> None:
@@ -62,7 +115,7 @@ def test_training_leaves_them_out_and_says_so(root: Path) -> None:
         warnings.simplefilter("always")
         data.setup()
     used = {path.stem for role in ("train", "select") for path in data.opened(role).paths}
-    assert used == set(NAMES) - {"coffee", "camera"}
+    assert used == set(NAMES) - {"coffee", "camera", "astronaut"}
     notices = [str(warning.message) for warning in said if issubclass(warning.category, DataNotice)]
     assert any("photographs of photos show test images of rain100l" in text for text in notices)
     assert not {"coffee", "camera"} & {path.stem for path in data.files() if path.parent.name == "photos"}
@@ -70,7 +123,7 @@ def test_training_leaves_them_out_and_says_so(root: Path) -> None:
 
 def test_nothing_left_to_train_on_is_an_error(root: Path) -> None:
     for path in (root / "photos").iterdir():
-        if path.stem not in ("coffee", "camera"):
+        if path.stem not in ("coffee", "camera", "astronaut"):
             path.unlink()
     data = Rain(source="rain100l", train_source="photos", root=str(root), size=16)
     with pytest.raises(UserError, match=r"0 photographs of photos for the (train|select) role.*train_source"):

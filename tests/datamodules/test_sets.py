@@ -7,6 +7,7 @@ import re
 import struct
 import warnings
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmark import catalogue
+from datamodules import split_files
 from datamodules.clouds import Clouds
 from datamodules.errors import DataNotice, UserError
 from datamodules.haze import Haze
@@ -48,6 +51,19 @@ LAYOUTS = [
     (Haze, "sots_indoor", "SOTS/indoor/nyuhaze500/hazy/1400_2.png", ["SOTS/indoor/nyuhaze500/gt/1400.png"], "1400_2"),
     (Haze, "sots_outdoor", "outdoor/hazy/0001_0.8_0.2.jpg", ["outdoor/gt/0001.png"], "0001_0.8_0.2"),
     (Haze, "o_haze", "O-HAZY/hazy/01_outdoor_hazy.jpg", ["O-HAZY/GT/01_outdoor_GT.jpg"], "01"),
+    (Rain, "raintrainl", "rain-12.png", ["norain-12.png"], "12"),
+    (Rain, "raintrainl", "RainTrainL/rain-12.png", ["RainTrainL/norain-12.png"], "12"),
+    (Rain, "raintrainh", "rain/rain-12.png", ["norain/norain-12.png"], "12"),
+    (Rain, "rain200l", "rain_data_test_Light/rain/X2/norain-7x2.png", ["rain_data_test_Light/norain/norain-7.png"],
+     "7"),
+    (Rain, "rain200h_train", "rain_data_train_Heavy/rain/norain-7x2.png",
+     ["rain_data_train_Heavy/norain/norain-7.png"], "7"),
+    (Reflection, "real88", "blended/110.jpg", ["transmission/110.jpg"], "110"),
+    (Reflection, "real88", "blended/110.png", ["transmission_layer/110.png"], "110"),
+    (Reflection, "nature", "blended/1_5.jpg", ["transmission_layer/1_5.jpg"], "1_5"),
+    (Haze, "its", "hazy/1_10_0.87.png", ["clear/1.png"], "1_10_0.87"),
+    (Haze, "its", "ITS/train/hazy/12_1.png", ["ITS/train/GT/12.png"], "12_1"),
+    (Haze, "ots", "OTS/hazy/part1/0005_0.8_0.04.jpg", ["OTS/clear/0005.jpg"], "0005_0.8_0.04"),
     (Clouds, "rice1", "RICE1/cloud/5.png", ["RICE1/label/5.png"], "5"),
     (Clouds, "rice2", "cloud/5.png", ["label/5.png"], "5"),
 ]  # fmt: skip
@@ -349,6 +365,89 @@ def test_a_folder_without_permission_is_named(tmp_path: Path, save) -> None:
         if root:
             os.seteuid(0)
         (folder / "input").chmod(0o755)
+
+
+def rooms(root: Path, save, count: int = 10) -> Path:
+    """Photographs of nyu_depth with depth maps of half their size; the farthest point of map i is 100 + i of 255."""
+    for i in range(count):
+        save(root / f"nyu_depth/{i:04d}.jpg", i, (40, 60))
+        ramp = np.linspace(20, 100 + i, 30).round().astype(np.uint8)
+        (root / "nyu_depth/depth").mkdir(exist_ok=True)
+        Image.fromarray(np.broadcast_to(ramp, (20, 30))).save(root / f"nyu_depth/depth/{i:04d}.png")
+    return root / "nyu_depth"
+
+
+def hazy(root: Path) -> Haze:
+    data = Haze(source="dead_leaves", train_source="nyu_depth", root=str(root), size=16, images=64, batch_size=64)
+    data.setup()
+    return data
+
+
+def test_haze_in_rooms_is_of_their_own_depth_by_its_maximum(tmp_path: Path, save) -> None:
+    rooms(tmp_path, save)
+    data = hazy(tmp_path)
+    batch = next(iter(data.train_dataloader()))
+    depth = batch.sources[:, 1]
+    assert 0.15 < float(depth.min()) < 0.25  # the nearest is 20 of 100 to 107
+    assert 0.95 < float(depth.max()) <= 1
+    beta, airlight = batch.parameters["beta"], batch.parameters["airlight"]
+    assert 0.6 <= float(beta.min()) < 0.8 < 1.6 < float(beta.max()) <= 1.8
+    assert 0.7 <= float(airlight.min()) < 0.75 < 0.95 < float(airlight.max()) <= 1
+    mixed = data.on_after_batch_transfer(batch, 0)
+    transmission = torch.exp(-beta.view(-1, 1, 1, 1) * depth)
+    expected = mixed.layers[:, 0] * transmission + airlight * (1 - transmission)
+    assert torch.allclose(mixed.mixture, expected, atol=1e-5)
+    assert len([path for path in data.files() if path.parent.name == "depth"]) == 10
+
+
+def test_reside_s_transmissions_are_as_good_as_depth(tmp_path: Path, save) -> None:
+    """t = exp(−β·d) of any β gives d in units of its largest value."""
+    depth = np.linspace(0.1, 0.9, 60)
+    for i in range(10):
+        save(tmp_path / f"nyu_depth/clear/{i}.png", i, (40, 60))
+        transmission = np.exp(-(0.6 + 0.1 * i) * depth)
+        (tmp_path / "nyu_depth/trans").mkdir(exist_ok=True)
+        for haze in range(1, 3):
+            levels = (255 * transmission**haze).round().astype(np.uint8)
+            Image.fromarray(np.broadcast_to(levels, (40, 60))).save(tmp_path / f"nyu_depth/trans/{i}_{haze}.png")
+    drawn = next(iter(hazy(tmp_path).train_dataloader())).sources[:, 1]
+    assert float(drawn.min()) == pytest.approx(1 / 9, abs=0.03)
+    assert float(drawn.max()) == pytest.approx(1, abs=0.03)
+    assert not [problem for problem in verify(SETS["nyu_depth"], tmp_path).problems if "officially" not in problem]
+
+
+def test_a_depth_map_of_another_scene_is_named(tmp_path: Path, save) -> None:
+    folder = rooms(tmp_path, save)
+    Image.new("L", (20, 30), 99).save(folder / "depth/0003.png")
+    message = r"depth/0003\.png has 30×20 pixels and its photograph .*0003\.jpg 40×60: it is of another scene"
+    with pytest.raises(UserError, match=message):
+        hazy(tmp_path)
+    assert any(re.search(message, problem) for problem in verify(SETS["nyu_depth"], tmp_path).problems)
+
+
+def test_a_room_without_depth_is_named(tmp_path: Path, save) -> None:
+    folder = rooms(tmp_path, save)
+    (folder / "depth/0003.png").unlink()
+    save(folder / "depth/0077.png", 1, (20, 30), grey=True)
+    with pytest.raises(UserError, match=r"1 of 10 photographs have no depth map \(for example .*depth/0003\.png\)"):
+        hazy(tmp_path)
+    said = "\n".join(verify(SETS["nyu_depth"], tmp_path).problems)
+    assert re.search(r"0003\.jpg has no partner .*depth/0003\.png: add it, or remove the photograph", said)
+    assert "depth/0077.png belongs to no photograph" in said
+
+
+def test_verify_tells_which_split_fits(tmp_path: Path, save, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = rain(tmp_path, save)
+    monkeypatch.setattr(split_files, "FOLDER", tmp_path)
+    lines = {name: f"{split_files.digest(folder / f'input/{name}.png')}  test  {name}" for name in "012"}
+    (tmp_path / "rain100l.txt").write_text("\n".join(lines.values()))
+    (tmp_path / "rain100l-old.txt").write_text(f"{'0' * 64}  test  9")
+    report = verify(SETS["rain100l"], tmp_path)
+    assert report.notes == ["the split rain100l fits"]
+    known = replace(SETS["rain100l"], copies={report.digest: "ours"})
+    assert any(
+        "the split rain100l-old names 9, which this copy lacks" in one for one in verify(known, tmp_path).problems
+    )
 
 
 def test_verify_reports_what_is_missing_or_differs(tmp_path: Path, save) -> None:
