@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -19,14 +21,15 @@ class Haze(PictureTask):
     """A scene in haze; yellow haze on shoes.
 
     Real sets: ``sots_indoor``, ``sots_outdoor``, ``o_haze``, ``dcpdn_testa``. Trained on synthesis: depth is
-    that of a photograph's own depth map, where ``depth/NAME.png`` lies beside it (larger is farther), else
-    smooth random relief. With ``source: shoes_handbags`` it is the yellow haze of the cascade-GAN paper on
-    photographs of shoes, whose thickness is multi-octave noise; so it is with ``mixing: YellowHaze`` on any
-    source.
+    that of a photograph's own depth map, where ``depth/NAME.png`` lies beside it (larger is farther), in units of the
+    map's largest value; else random relief whose edges follow the photograph's. With ``source: shoes_handbags`` it
+    is the yellow haze of the cascade-GAN paper on photographs of shoes, whose thickness is multi-octave noise; so it
+    is with ``mixing: YellowHaze`` on any source.
 
     Source: DMGN, Sec. IV.D; Cascaded GANs, Sec. 3.3 (yellow haze).
     """
 
+    version: ClassVar[int] = 2
     layer_names = ("background", "haze")
     target_names = ("background",)
     derive = staticmethod(veil)
@@ -50,5 +53,5 @@ class Haze(PictureTask):
         elif picture.depth is not None:
             depth = picture.depth
         else:
-            depth = relief(generator, self.size, self.size)
+            depth = relief(generator, self.size, self.size, picture.pixels)
         return torch.stack([picture.pixels, depth.expand(3, -1, -1)]), picture.name

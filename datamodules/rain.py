@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from datamodules.derived import remainder
 from datamodules.mixing import HeavyRain, LightRain, Mixing
 from datamodules.picture_task import PictureTask
@@ -16,6 +18,7 @@ class Rain(PictureTask):
     Source: DMGN, Sec. IV.C, after Yang et al., CVPR 2017.
     """
 
+    version: ClassVar[int] = 2
     layer_names = ("background", "rain")
     target_names = ("background",)
     derive = staticmethod(remainder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,7 +26,6 @@ class Clouds(Mixing, ABC):
         UserError: an empty range, or one outside [0, 1].
     """
 
-    version: ClassVar[int] = 2
     symmetric = False
 
     def __init__(self, brightness: tuple[float, float], shadowed: float, shadow: tuple[float, float]) -> None:

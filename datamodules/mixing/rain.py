@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy
 import torch
@@ -66,7 +66,6 @@ class RainStreaks(Mixing):
         UserError: a range that is empty or impossible.
     """
 
-    version: ClassVar[int] = 2
     symmetric = False
 
     def __init__(

@@ -18,16 +18,18 @@ class GlassReflection(Mixing):
     Sources are two photographs. The layers are the background B, as it is, and the reflection R, made
     from the other photograph: to linear light; Gaussian blur; where the sum with the background passes
     1, the mean excess, times ``attenuation``, is subtracted from the whole channel; clip; a vignette
-    with its centre near the image; back from linear light.
+    with its centre near the image; back from linear light. Pairs whose reflection is too dark are not used.
 
     Source: Zhang et al., CVPR 2018 (PLNet), Sec. 4.1, and the authors' synthesis code for the order of
-        the steps; after Fan et al., ICCV 2017. Reconstructed: the vignette's size in units of the image.
+        the steps and for the pairs that are left out; after Fan et al., ICCV 2017. Reconstructed: the vignette's size
+        in units of the image. PLNet draws σ from 1 to 5; the default range is fitted to the real training pairs
+        (``python -m datamodules.fit_generators reflection``), whose reflections are sharper.
 
     Args:
         sigma: range of the blur's standard deviation in pixels.
         attenuation: range of the factor on the excess.
         transparency: range of a, the share of the background's light that the glass lets through.
-        vignette: standard deviation of the vignette in units of the longer side.
+        vignette: standard deviation of the vignette in units of the longer side; None for none.
         gamma: γ ≥ 1; 1 adds the pictures' values as they are, as in CEILNet's own test images.
 
     Raises:
@@ -38,16 +40,17 @@ class GlassReflection(Mixing):
 
     def __init__(
         self,
-        sigma: tuple[float, float] = (1.0, 5.0),
+        sigma: tuple[float, float] = (0.2, 2.5),
         attenuation: tuple[float, float] = (1.08, 1.18),
         transparency: tuple[float, float] = (0.8, 1.0),
-        vignette: float = 0.52,
+        vignette: float | None = 0.52,
         gamma: float = GAMMA,
     ) -> None:
         check_range("sigma", sigma, 0.1, 50)
         check_range("attenuation", attenuation, 0, 10)
         check_range("transparency", transparency, 0, 1)
-        check_range("vignette", (vignette, vignette), 0.01, 100)
+        if vignette is not None:
+            check_range("vignette", (vignette, vignette), 0.01, 100)
         check_range("gamma", (gamma, gamma), 1, 10)
         self.gamma = gamma
         self.sigma, self.attenuation, self.transparency, self.vignette = sigma, attenuation, transparency, vignette
@@ -56,18 +59,19 @@ class GlassReflection(Mixing):
     def gain(self, layers: int) -> float:
         return 1.0
 
-    @staticmethod
-    def dominates(background: Tensor, reflection: Tensor) -> bool:
-        """Whether a photograph is too bright to be a background's reflection.
+    def too_dark(self, background: Tensor, reflection: Tensor) -> bool:
+        """Whether a photograph is too dark to show as a background's reflection.
 
         Args:
             background: (C, H, W) in [0, 1].
-            reflection: (C, H, W) in [0, 1].
+            reflection: (C, H, W) in [0, 1], not yet blurred.
 
         Returns:
-            Whether it has more light than the background; such pairs are not used.
+            Whether its mean is below half of the background's; such pairs are not used.
+
+        Source: PLNet's synthesis code, on the values as they are stored.
         """
-        return bool((reflection**GAMMA).mean() > (background**GAMMA).mean())
+        return bool(reflection.mean() < background.mean() / 2)
 
     def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
         require_sources("a reflection", shape, 2)
@@ -84,17 +88,25 @@ class GlassReflection(Mixing):
         window = min(self.window, 2 * min(height, width) - 1)
         light = _blur(reflection**self.gamma, parameters["sigma"], window)
         blend = background**self.gamma + light
-        over = (blend > 1).to(blend)
-        # The mean of what is too bright, channel by channel; 1 where nothing is.
-        mean = (blend * over).sum((2, 3), keepdim=True) / over.sum((2, 3), keepdim=True).clamp_min(1)
-        light = (light - (mean - 1).clamp_min(0) * image_like(parameters["attenuation"])).clamp(0, 1)
+        light = (light - self._excess(blend) * image_like(parameters["attenuation"])).clamp(0, 1)
+        if self.vignette is not None:
+            light = light * self._vignette(light, parameters["centre"], self.vignette)
+        return torch.stack([background, self._encode(light)], 1)
+
+    def _excess(self, blend: Tensor) -> Tensor:
+        """How far the values above 1 are above it in the mean, channel by channel; 0 where there are none."""
+        return _mean_excess(blend, (2, 3))
+
+    @staticmethod
+    def _vignette(light: Tensor, centre: Tensor, sigma: float) -> Tensor:
+        """(B, 1, H, W) how much is left of the light."""
+        height, width = light.shape[-2:]
         rows = torch.linspace(-0.5, 0.5, height, device=light.device, dtype=light.dtype).view(1, 1, -1, 1)
         columns = torch.linspace(-0.5, 0.5, width, device=light.device, dtype=light.dtype).view(1, 1, 1, -1)
-        down, right = (image_like(part) for part in parameters["centre"].unbind(1))
+        down, right = (image_like(part) for part in centre.unbind(1))
         longer = max(height, width)
         squared = ((rows - down) * height / longer) ** 2 + ((columns - right) * width / longer) ** 2
-        light = light * torch.exp(-0.5 * squared / self.vignette**2)
-        return torch.stack([background, self._encode(light)], 1)
+        return torch.exp(-0.5 * squared / sigma**2)
 
     def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         background, reflection = layers.unbind(1)
@@ -104,6 +116,38 @@ class GlassReflection(Mixing):
     def _encode(self, light: Tensor) -> Tensor:
         """Linear light to display values; black keeps a finite slope."""
         return light.clamp_min(1e-8) ** (1 / self.gamma) * (light > 1e-8)
+
+
+class CEILNetReflection(GlassReflection):
+    """I = clip(B + R): values add as they are; a stronger blur; where the sum passes 1, more is taken off; no vignette.
+
+    The excess is that of all channels together, so that a reflection keeps its colour, and no pair is left out.
+
+    Source: Fan et al., ICCV 2017 (CEILNet), Sec. 4, as ERRNet's authors publish it: σ 2 to 5, factor 1.3.
+
+    Args:
+        sigma: range of the blur's standard deviation in pixels.
+        attenuation: range of the factor on the excess.
+
+    Raises:
+        UserError: a range that is empty or impossible.
+    """
+
+    def __init__(self, sigma: tuple[float, float] = (2.0, 5.0), attenuation: tuple[float, float] = (1.3, 1.3)) -> None:
+        super().__init__(sigma, attenuation, transparency=(1.0, 1.0), vignette=None, gamma=1.0)
+
+    def too_dark(self, background: Tensor, reflection: Tensor) -> bool:
+        return False
+
+    def _excess(self, blend: Tensor) -> Tensor:
+        return _mean_excess(blend, (1, 2, 3))
+
+
+def _mean_excess(blend: Tensor, over: tuple[int, ...]) -> Tensor:
+    """max(0, mean of the values above 1, less 1) over some dimensions, which stay with size 1."""
+    above = (blend > 1).to(blend)
+    mean = (blend * above).sum(over, keepdim=True) / above.sum(over, keepdim=True).clamp_min(1)
+    return (mean - 1).clamp_min(0)
 
 
 def _blur(image: Tensor, sigma: Tensor, window: int) -> Tensor:

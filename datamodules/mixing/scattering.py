@@ -14,7 +14,8 @@ class AtmosphericScattering(Mixing):
     Sources are a clean picture J and its depth d in [0, 1] (larger is farther; the same in all channels);
     layers are the background J and the haze A·(1 − t), so that t can be had from the latter.
 
-    Source: Koschmieder 1924; DMGN, Sec. IV.D, [56]; β and A as RESIDE (Li et al. 2019, Sec. II) draws them.
+    Source: Koschmieder 1924; DMGN, Sec. IV.D, [56]; β and A as RESIDE draws them for its training set (Li et al. 2019,
+        Sec. II), with the depth in units of the picture's largest; its test set, which has other values, is not used.
 
     Args:
         beta: range of the scattering coefficient β, in units of 1 / largest depth.

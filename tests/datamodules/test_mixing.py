@@ -8,6 +8,7 @@ from datamodules.mixing import (
     AlphaCompositing,
     AtmosphericScattering,
     Camera,
+    CEILNetReflection,
     GlassReflection,
     HeavyRain,
     LightRain,
@@ -77,6 +78,7 @@ MODELS = [
     LightRain(),
     HeavyRain(),
     GlassReflection(),
+    CEILNetReflection(),
     Camera(Product(), scale=2),
 ]
 ONE_SOURCE = (RainStreaks, ThinClouds, ScatteredClouds)
@@ -300,10 +302,29 @@ def test_reflections_without_gamma_add_as_values() -> None:
     assert not torch.allclose(layers[:, 1], curved[:, 1], atol=1e-2)
 
 
-def test_a_reflection_dominates_where_it_has_more_light() -> None:
-    dark, bright = torch.full((3, 4, 4), 0.3), torch.full((3, 4, 4), 0.6)
-    assert GlassReflection.dominates(dark, bright)
-    assert not GlassReflection.dominates(bright, dark)
+def test_a_reflection_is_too_dark_below_half_of_the_background() -> None:
+    bright, half, dark = (torch.full((3, 4, 4), value) for value in (0.6, 0.31, 0.29))
+    mixing = GlassReflection()
+    assert mixing.too_dark(bright, dark)
+    assert not mixing.too_dark(bright, half)
+    assert not mixing.too_dark(dark, bright)  # however bright it is
+    assert not CEILNetReflection().too_dark(bright, dark)
+
+
+def test_ceilnets_reflections_keep_their_colour_where_the_sum_passes_one() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    mixing, shape = CEILNetReflection(sigma=(3.0, 3.0)), torch.Size([2, 3, 40, 40])
+    generator = torch.Generator().manual_seed(0)
+    sources = torch.rand(shape, generator=generator) ** 0.4
+    batched = {name: value[None] for name, value in mixing.draw(generator, shape).items()}
+    layers = mixing.render(sources[None], batched)
+    background, other = (source.double().numpy() for source in sources)
+    light = np.stack([gaussian_filter(channel, 3.0, mode="mirror", truncate=5) for channel in other])
+    blend = background + light
+    light = np.clip(light - 1.3 * (blend[blend > 1].mean() - 1), 0, 1)
+    assert np.allclose(layers[0, 1].numpy(), light, atol=2e-3)
+    assert np.allclose(mixing.forward(layers, batched)[0].numpy(), np.clip(background + light, 0, 1), atol=2e-3)
 
 
 def test_alpha_compositing_shows_each_layer_where_its_matte_says() -> None:

@@ -168,7 +168,21 @@ def test_fields_stay_in_their_ranges() -> None:
             assert float(noise.min()) == 0
             assert float(noise.max()) == pytest.approx(1)
             depth = relief(seeded(seed), height, width)
-            assert 0 < float(depth.min()) < float(depth.max()) == 1
-            assert float(depth[:, : height // 3].mean()) > float(depth[:, -(height // 3) :].mean())
+            assert depth.shape == (1, height, width)
+            assert 0 < float(depth.min()) < float(depth.max()) <= 1
             light = shading(seeded(seed), height, width)
             assert 0 < float(light.min()) < float(light.max()) == 1
+
+
+def test_relief_recedes_upwards_and_its_edges_follow_a_picture() -> None:
+    picture = torch.zeros(3, 48, 48)
+    picture[:, :, 24:] = 0.8
+    rises, at_edge, elsewhere = [], 0.0, 0.0
+    for seed in range(60):
+        depth = relief(seeded(seed), 48, 48, picture)[0]
+        rises.append(float(depth[:16].mean() - depth[-16:].mean()))
+        steps = depth.diff(dim=1).abs().mean(0)
+        at_edge, elsewhere = at_edge + float(steps[20:27].max()), elsewhere + float(steps[5:12].max())
+    assert sum(rises) / len(rises) > 0.1
+    assert sum(rise > 0 for rise in rises) > 45
+    assert at_edge > 1.3 * elsewhere
