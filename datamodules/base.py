@@ -31,7 +31,13 @@ LAYER_SCENES = slice(1, None, 2)
 """Which of a role's scenes a sample may come from: unpaired mixtures and layers share none."""
 
 
-def sample_generator(seed: int, role: Role, k: int, part: int = 0) -> torch.Generator:
+class SampleGenerator(torch.Generator):
+    """A sample's generator; where the sample shares its pictures with others, ``scene`` is what picks them."""
+
+    scene: torch.Generator | None = None
+
+
+def sample_generator(seed: int, role: Role, k: int, part: int = 0) -> SampleGenerator:
     """The generator of one sample; samples are independent and need no predecessor.
 
     Args:
@@ -42,7 +48,18 @@ def sample_generator(seed: int, role: Role, k: int, part: int = 0) -> torch.Gene
     """
     text = f"{seed}/{role}/{k}/{part}" if part else f"{seed}/{role}/{k}"
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+    generator = SampleGenerator()
+    generator.manual_seed(int.from_bytes(digest, "big") >> 1)
+    return generator
+
+
+def scene_generator(generator: torch.Generator) -> torch.Generator:
+    """What picks a sample's pictures; all else about it (crop, flip, mixing) is the sample's own generator's.
+
+    Args:
+        generator: of the sample.
+    """
+    return getattr(generator, "scene", None) or generator
 
 
 def missing_data(dataset: str, folder: Path, layout: str, origin: str) -> NoReturn:
@@ -102,6 +119,8 @@ class _Samples(Dataset[Any]):
     def _one(self, k: int, part: int, scenes: slice) -> UnmixedBatch | LayerBatch:
         data, role = self.data, self.role
         generator = sample_generator(data.seed if role == "train" else EVALUATION_SEED, role, k, part)
+        if role == "train" and data.crops_per_picture > 1:
+            generator.scene = sample_generator(data.seed, role, data.first_of_scene(k), part)
         sample = data.draw(role, k, generator, scenes)
         mask = sample.mask
         if mask is None:
@@ -127,6 +146,8 @@ class LayerDataModule(LightningDataModule, ABC):
         seed: seeds the training stream; the run's own seed on the command line.
         root: folder that holds the data sets on disk; default ``$UNBLEND_DATA``.
         num_workers: processes that prepare samples; the samples do not depend on it.
+        crops_per_picture: crops of each training photograph in a batch, so that large sets are decoded so many times
+            less often; a batch then shows so many times fewer photographs.
         pairing: ``unpaired``: in training, mixtures and layers come from disjoint scenes, and no layer of
             a batch belongs to one of its mixtures.
 
@@ -152,6 +173,7 @@ class LayerDataModule(LightningDataModule, ABC):
         root: str | None = None,
         num_workers: int = 0,
         pairing: Pairing = "paired",
+        crops_per_picture: int = 1,
     ) -> None:
         super().__init__()
         if images < batch_size or batch_size < 1 or selections < 1 or (test_images is not None and test_images < 1):
@@ -159,8 +181,13 @@ class LayerDataModule(LightningDataModule, ABC):
                 f"images {images}, batch_size {batch_size}, selections {selections}, test_images {test_images}: "
                 "all must be at least 1, and images at least one batch."
             )
+        if crops_per_picture < 1 or batch_size % crops_per_picture:
+            raise UserError(
+                f"crops_per_picture {crops_per_picture}: batch_size {batch_size} must be a multiple of it, and it at "
+                "least 1."
+            )
         self.mixing = mixing
-        self.pairing = pairing
+        self.pairing, self.crops_per_picture = pairing, crops_per_picture
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
         self.test_images = test_images
         self.root = Path(root or os.environ.get("UNBLEND_DATA") or "data").expanduser()
@@ -292,6 +319,15 @@ class LayerDataModule(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return self._mix(batch, "train")  # those of the other roles come mixed
+
+    def first_of_scene(self, k: int) -> int:
+        """The first training sample that shows the same pictures as sample k, in the same batch.
+
+        They stand batch_size / crops_per_picture samples apart, so that ranks share a batch by its scenes as far as
+        their number divides that: each then decodes only what it shows.
+        """
+        place = k % self.batch_size
+        return k - place + place % (self.batch_size // self.crops_per_picture)
 
     def state_dict(self) -> dict[str, int]:
         """Images seen, so that a resumed run goes on with the next one."""

@@ -14,11 +14,12 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from datamodules import sources
-from datamodules.base import EVERY_SCENE, missing_data
+from datamodules.base import EVERY_SCENE, missing_data, scene_generator
 from datamodules.dead_leaves import dead_leaves, product_picture
 from datamodules.errors import UserError
 from datamodules.images import IMAGE_SUFFIXES, depth_size, open_photograph, read_depth, read_header, to_tensor
 from datamodules.layouts import files_below, match
+from datamodules.memory import Recent
 from datamodules.sets import SETS
 from datamodules.types import Role
 
@@ -135,9 +136,7 @@ class Photographs(Pictures):
         for path, header in headers.items():
             check_depth(path, header.size)
         self.short_side = round(2 * size) if scale is None else None
-        self._images: dict[Path, Image.Image] = {}
-        self._depths: dict[Path, Image.Image | None] = {}
-        self._held = 0
+        self._recent: Recent[tuple[Image.Image, Image.Image | None]] = Recent(_bytes, HELD_IN_MEMORY)
 
     def draw(
         self, count: int, size: int, generator: torch.Generator, scenes: slice = EVERY_SCENE, *, augment: bool
@@ -148,7 +147,7 @@ class Photographs(Pictures):
                 f"{len(allowed)} photographs where a mixture needs {count} different ones: add photographs, "
                 "or train on another source (train_source)."
             )
-        chosen = torch.randperm(len(allowed), generator=generator)[:count].tolist()
+        chosen = torch.randperm(len(allowed), generator=scene_generator(generator))[:count].tolist()
         return [self._crop(allowed[i], size, generator, augment) for i in chosen]
 
     def _crop(self, path: Path, size: int, generator: torch.Generator, augment: bool) -> Picture:
@@ -170,13 +169,13 @@ class Photographs(Pictures):
         return Picture(pixels, path.stem, far)
 
     def _open(self, path: Path) -> tuple[Image.Image, Image.Image | None]:
-        if path in self._images:
-            return self._images[path], self._depths[path]
-        image, depth = open_photograph(path, self.short_side), _depth_of(path)
-        if self._held < HELD_IN_MEMORY:
-            self._held += 3 * image.width * image.height
-            self._images[path], self._depths[path] = image, depth
-        return image, depth
+        return self._recent.get(path, lambda: (open_photograph(path, self.short_side), _depth_of(path)))
+
+
+def _bytes(decoded: tuple[Image.Image, Image.Image | None]) -> int:
+    """Of a photograph, a byte for each colour, and of its depth map, four for each value."""
+    image, depth = decoded
+    return 3 * image.width * image.height + (4 * depth.width * depth.height if depth is not None else 0)
 
 
 def depth_map(photograph: Path) -> Path | None:
