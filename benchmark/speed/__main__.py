@@ -17,6 +17,7 @@ from benchmark.errors import UserError, unknown
 from benchmark.speed.rows import Row, measured, show
 
 NAMES = {
+    "precision": "training step of each network in float32 against bfloat16 with channels last",
     "methods": "training step and inference of each network against its bare operations",
     "bits_net": "BITS-Net against a plain loop; images optimised together against one by one",
     "priors": "methods without training, one image",
@@ -27,8 +28,12 @@ NAMES = {
     "page": "building and sorting a large page",
     "sweep": "what the runner costs per cell",
     "cells": "a sweep of real cells against a bare loop; two workers against one",
+    "learning": "quality after some minutes of one core; takes hours, so only where it is named",
 }
 """Modules of this package, in the order of the table; each has a ``main`` that gives rows."""
+
+LONG = {"learning"}
+"""Those that are measured only where they are named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to measure; default everything")
-    chosen = parser.parse_args(arguments).names or list(NAMES)
+    chosen = parser.parse_args(arguments).names or [name for name in NAMES if name not in LONG]
     for name in chosen:
         if name not in NAMES:
             raise unknown("measurement", name, NAMES)

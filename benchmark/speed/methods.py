@@ -18,6 +18,7 @@ from torch import Tensor
 
 from benchmark.speed.bare import floor, keep_memory
 from benchmark.speed.rows import Row, by_turns, number, quotients, row, show
+from datamodules.rain import Rain
 from datamodules.types import LayerBatch
 from methods.base import SeparationMethod
 from methods.bits_net import BITSNet, Optimisation
@@ -27,6 +28,7 @@ from methods.cyclegan import CycleGAN
 from methods.dmgn import DMGN
 from methods.double_dip import DoubleDIP
 from methods.ligt import LiGT
+from methods.nafnet import NAFNet
 from methods.pix2pix import Pix2Pix
 from methods.sils import SILS
 from methods.unet import UNet
@@ -56,10 +58,13 @@ class Case:
     step_at_most: float | None = None
 
 
+RAIN = Rain().spec
+
 CASES = [
     Case("ConvSep", ConvSep, (8, 1, 14, 14)),
     Case("LiGT", LiGT, (32, 1, 14, 14), step_at_most=1.2),
-    Case("U-Net", lambda: UNet(cosine=False), (8, 1, 64, 64)),
+    Case("U-Net", lambda: UNet(cosine=False, warm_up=0.0, spec=RAIN), (8, 3, 64, 64)),
+    Case("NAFNet", lambda: NAFNet(cosine=False, warm_up=0.0, spec=RAIN), (8, 3, 64, 64)),
     Case("BITS-Net", lambda: BITSNet(denoise_every=10**9), (1, 3, 128, 128), step_at_most=1.3),
     Case("DoubleDIP", DoubleDIP, (1, 3, 128, 128)),
     Case("SILS", SILS, (8, 3, 64, 64)),
@@ -72,8 +77,14 @@ CASES = [
 ]
 
 
-def training_step(method: SeparationMethod, mixture: Tensor) -> Callable[[], object]:
-    """One step of a method's training, or of its optimisation of an image."""
+def training_step(method: SeparationMethod, mixture: Tensor, *, low: bool = False) -> Callable[[], object]:
+    """One step of a method's training, or of its optimisation of an image.
+
+    Args:
+        method: in training mode.
+        mixture: (B, C, h, w).
+        low: in mixed precision with bfloat16, as Lightning's ``bf16-mixed``.
+    """
     if method.card.supervision == "single-image":
         run = Optimisation(method, mixture, list(range(len(mixture))))  # type: ignore[arg-type]
         for _ in range(WARM_UP):
@@ -89,7 +100,8 @@ def training_step(method: SeparationMethod, mixture: Tensor) -> Callable[[], obj
 
     def step() -> None:
         optimizer.zero_grad()
-        told: Any = method.training_step(batch, 0)
+        with torch.autocast(mixture.device.type, torch.bfloat16, enabled=low):
+            told: Any = method.training_step(batch, 0)
         (told["loss"] if isinstance(told, dict) else told).backward()
         optimizer.step()
 

@@ -101,7 +101,7 @@ def test_every_name_is_a_module_with_a_sentence(capsys: pytest.CaptureFixture[st
         assert importlib.util.find_spec(f"benchmark.speed.{name}") is not None
         assert name in shown
         assert what in shown
-    others = {"__init__", "__main__", "bare", "made", "rows", "profile"}
+    others = {"__init__", "__main__", "bare", "chart", "made", "rows", "profile"}
     assert {path.stem for path in (ROOT / "benchmark" / "speed").glob("*.py")} == {*NAMES, *others}
 
 

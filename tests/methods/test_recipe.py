@@ -43,6 +43,11 @@ class Small(TrainedMethod):
     def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
         return separation_loss(self(batch.mixture), batch.layers, squared, permutation_invariant=True)
 
+    def validation_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
+        layers: Tensor = self(batch.mixture)
+        self.log("select/psnr", layers.mean())  # whatever it is chosen by
+        return layers
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         self.weights_before.append(self.last.weight.detach().clone())
 
