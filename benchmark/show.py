@@ -86,7 +86,13 @@ def show_latent(data: LayerDataModule, checkpoint: Path, picture: Path) -> None:
     found = report(method, data, picture)
     if not found:
         raise UserError(f"{method.card.title} has no latent spaces to show: give a checkpoint of SILS.")
-    print(f"{found['images']:.0f} images, separation {found['separation']:.3f}: {picture}")
+    print(f"{found.pop('images'):.0f} images: {picture}")
+    print("level: spread over images, mean, and dB that are lost where its mean stands in its place")
+    rows: dict[str, list[str]] = {}
+    for name, value in found.items():
+        rows.setdefault(name.rpartition(".")[0], []).append(f"{value:.3g}")
+    for name, values in rows.items():
+        print(f"  {name}: {', '.join(values)}")
 
 
 def sheet(data: LayerDataModule, role: str, rows: int, height: int = 192) -> Image.Image:

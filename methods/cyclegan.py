@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ class CycleGAN(TrainedMethod):
         norm: normalisation in generators.
         scales: branches of each discriminator.
         cycle: weight of both cycle losses.
-        identity: weight of the identity losses; the authors' own runs on photographs take half of ``cycle``.
+        identity: weight of the identity losses, in the authors' code half of ``cycle``; 0 for none, as in Eq. 3.
         gan: kind of adversarial loss.
         replay: images in each discriminator's pool of older work; 0 for none.
         features: VGG19's weights to begin with: ``timm``, ``random``, or a file's path.
@@ -44,6 +44,7 @@ class CycleGAN(TrainedMethod):
         two compare at the same capacity; both step at once.
     """
 
+    version: ClassVar[int] = 2
     card = MethodCard(
         title="CycleGAN", paper="Zhu et al., ICCV 2017", year=2017, supervision="unpaired",
         scales=(1,), ordered_only=True,
@@ -60,7 +61,7 @@ class CycleGAN(TrainedMethod):
         norm: NormName = "batch",
         scales: int = 1,
         cycle: float = 10.0,
-        identity: float = 0.0,
+        identity: float = 5.0,
         gan: Kind = "least-squares",
         replay: int = 50,
         features: str = "timm",

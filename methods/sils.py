@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,13 +11,17 @@ from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import Codes, MethodCard
-from methods.losses.adversarial import Kind, adversarial_losses, gradient_penalty
+from methods.chance import uniform
+from methods.losses.adversarial import CollapseGuard, Kind, Penalty, gradient_penalty, judge
 from methods.losses.latent import self_supervision
 from methods.networks.fusion import fuse, single_layers
 from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.norms import NormName, frozen_statistics
 from methods.recipe import TrainedMethod
+
+COMPARED = 4
+"""Levels of features that L_SS compares, the deepest: all of VGG19's, all but the finest of the simple encoder's."""
 
 
 class SILS(TrainedMethod):
@@ -33,15 +37,18 @@ class SILS(TrainedMethod):
         self_supervision: whether codes of one layer must agree, of different layers differ (L_SS, Eq. 5).
         within: λ1 = λ2, weight of the distance between E_k(x) and E_k(y_k).
         between: λ3, weight of 1 − ψ of the distance between E_j(x) and E_k(x).
-        alpha: of ψ (Eq. 6).
+        alpha: α of ψ (Eq. 6).
         adversarial: λ4, weight of the generators' part of L_GAN (Eq. 7).
         mixture: weight of |fuse(ŷ, ẑ) − x|₁ in L_CC.
         layers: weight of each layer's |E … (fuse(ŷ, ẑ)) − ŷ|₁ in L_CC.
         single_layer: weight of a term that is not the paper's: a layer alone, taken for a mixture, must come out as
             it is in its place and as nothing in the others'.
         gan: kind of adversarial loss.
-        gradient_penalty: its weight, in the discriminators' loss.
-        average: decay of an average of the generators' weights over steps, which then separates; 0 for none.
+        penalty: on the discriminators' slope: ``one-centred`` on images between real and made ones, as in the authors'
+            code; ``r1``, zero-centred on real ones, which at this weight keeps them nearly blind; or ``none``.
+        gradient_penalty: its weight, in the discriminators' loss; of one place's slope, whatever the image's size.
+        average: decay of an average of the generators' weights over steps, which then separates; 0 for none. After t
+            steps it is at most (1 + t) / (10 + t), so that the random start is soon forgotten.
         features: VGG19's weights to begin with: ``timm``, ``random``, or a file's path.
         lr: learning rate of Adam.
         cosine: let the learning rate fall to zero over the run.
@@ -51,11 +58,14 @@ class SILS(TrainedMethod):
     Raises:
         UserError: weights, widths or decays that are impossible.
 
-    Source: Liu & Lu, Separate In Latent Space (SILS). The default λ1 … λ3 and α are from a third party's reproduction.
-        Reconstructed: weights of Eq. 7 and 8, learning rate and momentums (from the authors' sibling work), the kind of
-        gradient penalty, and one step for generators and discriminators together where the paper alternates.
+    Source: Liu & Lu, Separate In Latent Space (SILS). From the authors' code: α, the distance and the four levels that
+        are compared, the networks, and a one-centred penalty. The default λ1 … λ3 are from a third party's
+        reproduction. Reconstructed: weights of Eq. 7 and 8, learning rate and momentums (from the authors' sibling
+        work), the penalty's weight and its norm over whole images (10, as in Gulrajani et al.; the authors' is over
+        channels, pixel by pixel), and one step for generators and discriminators together where the paper alternates.
     """
 
+    version: ClassVar[int] = 2
     card = MethodCard(
         title="SILS", paper="Separate In Latent Space (SILS)", year=2020, supervision="unpaired",
         scales=(1,), ordered_only=True,
@@ -63,6 +73,7 @@ class SILS(TrainedMethod):
     multiple = MULTIPLE
     smallest = SMALLEST
     betas = (0.5, 0.999)
+    averaged_steps: Tensor
 
     def __init__(
         self,
@@ -80,6 +91,7 @@ class SILS(TrainedMethod):
         layers: float = 10.0,
         single_layer: float = 0.0,
         gan: Kind = "cross-entropy",
+        penalty: Penalty = "one-centred",
         gradient_penalty: float = 10.0,
         average: float = 0.0,
         features: str = "timm",
@@ -99,9 +111,21 @@ class SILS(TrainedMethod):
         self.generators = Generators(count, generator, channels, width, norm, features)
         self.critics = nn.ModuleList(MultiScaleDiscriminator(channels, width, scales) for _ in range(count))
         self.averaged = copy.deepcopy(self.generators).requires_grad_(False) if average else None
+        if average:
+            self.register_buffer("averaged_steps", torch.zeros(()))
+        self.guard = CollapseGuard(fatal=False)
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
-        return torch.stack([generate(mixture) for generate in self._separators()], 1)
+        return self.decode(self.encode(mixture), mixture)
+
+    def encode(self, mixture: Tensor) -> list[list[Tensor]]:
+        """Mixtures (B, C, H, W) -> E_k(x) of each layer k: levels of features (B, F, h, w), the finest first."""
+        return [generate.encode(mixture) for generate in self._separators()]
+
+    def decode(self, codes: list[list[Tensor]], mixture: Tensor) -> Tensor:
+        """Such codes, and the mixture they are of -> layers (B, K, C, H, W)."""
+        pairs = zip(self._separators(), codes, strict=True)
+        return torch.stack([generate.decode(code, mixture) for generate, code in pairs], 1)
 
     def embed(self, batch: LayerBatch) -> Codes:
         """Of each layer's encoder the deepest features of mixtures and of its own layers, averaged to 4×4 places."""
@@ -118,13 +142,22 @@ class SILS(TrainedMethod):
     def training_step(self, batch: LayerBatch, batch_idx: int) -> dict[str, Tensor]:
         given, spec = self.hparams, self.hparams["spec"]
         x, real = self.pad(batch.mixture), torch.stack([self.pad(layer) for layer in batch.layers.unbind(1)], 1)
-        codes = [generate.encode(x) for generate in self.generators]
-        layers = torch.stack([own.decode(code) for own, code in zip(self.generators, codes, strict=True)], 1)
+        codes = self.encode(x)
+        layers = self.decode(codes, x)
         terms: dict[str, Tensor] = {}
+        margins, critics = {}, {}
         for k, critic in enumerate(self.critics):  # Eq. 7
-            fooled, told = adversarial_losses(critic, layers[:, k], real[:, k], kind=given["gan"])
-            terms[f"generator_{k}"] = given["adversarial"] * fooled
-            terms[f"discriminator_{k}"] = told + given["gradient_penalty"] * gradient_penalty(critic, real[:, k])
+            verdict = judge(critic, layers[:, k], real[:, k], kind=given["gan"])
+            share = uniform(real[:, k], batch.ids, f"penalty {k}")
+            between = torch.lerp(layers[:, k].detach().to(real), real[:, k], share)
+            penalty = gradient_penalty(critic, real[:, k], between, given["penalty"])
+            terms[f"generator_{k}"] = given["adversarial"] * verdict.generator
+            terms[f"discriminator_{k}"] = verdict.discriminator + given["gradient_penalty"] * penalty
+            margins[f"train/margin_{k}"] = verdict.margin
+            critics[f"discriminator {k}"] = verdict.discriminator
+        self.log_dict(margins)
+        if given["gan"] == "cross-entropy":
+            self.guard.watch(batch_idx, critics)
         with frozen_statistics(self.generators):
             if given["self_supervision"] and not given["single_layer"]:
                 seen = [generate.encode(real[:, k]) for k, generate in enumerate(self.generators)]
@@ -132,7 +165,8 @@ class SILS(TrainedMethod):
                 seen, terms["single_layer"] = self._alone(real, spec)
             if given["self_supervision"]:
                 weights = given["within"], given["between"], given["alpha"]
-                terms["self_supervision"] = self_supervision(codes, seen, *weights)
+                of_x, of_layers = ([code[-COMPARED:] for code in both] for both in (codes, seen))
+                terms["self_supervision"] = self_supervision(of_x, of_layers, *weights)
             if given["cycle"]:  # Eq. 8
                 fused = fuse(layers, spec)
                 again = torch.stack([generate(fused) for generate in self.generators], 1)
@@ -146,7 +180,8 @@ class SILS(TrainedMethod):
         seen, loss = [], torch.zeros((), device=real.device)
         for k, generate in enumerate(self.generators):
             code = generate.encode(mixtures.flatten(0, 1))
-            loss = loss + len(mixtures) * F.l1_loss(generate.decode(code), truths[:, :, k].flatten(0, 1))
+            made = generate.decode(code, mixtures.flatten(0, 1))
+            loss = loss + len(mixtures) * F.l1_loss(made, truths[:, :, k].flatten(0, 1))
             seen.append([level.chunk(len(mixtures))[k] for level in code])
         return seen, self.hparams["single_layer"] * loss
 
@@ -156,8 +191,9 @@ class SILS(TrainedMethod):
     def on_train_batch_end(self, outputs: Any, batch: LayerBatch, batch_idx: int) -> None:
         if self.averaged is None:
             return
-        decay = self.hparams["average"]
         with torch.no_grad():
+            share = 1 - ((1 + self.averaged_steps) / (10 + self.averaged_steps)).clamp_max(self.hparams["average"])
+            self.averaged_steps += 1
             new = self.generators.state_dict()
             for name, kept in self.averaged.state_dict().items():
-                kept.copy_(torch.lerp(kept, new[name], 1 - decay) if kept.is_floating_point() else new[name])
+                kept.copy_(torch.lerp(kept, new[name], share.to(kept)) if kept.is_floating_point() else new[name])

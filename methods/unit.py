@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,29 +11,27 @@ from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import MethodCard
+from methods.chance import normal
 from methods.losses.adversarial import Kind, adversarial_losses
-from methods.networks.latent import MULTIPLE, SMALLEST, GeneratorKind, Generators
+from methods.networks.coupled import HALVINGS, Coupled
+from methods.networks.latent import SMALLEST
 from methods.networks.multi_scale import MultiScaleDiscriminator
-from methods.networks.norms import NormName, frozen_statistics
 from methods.recipe import TrainedMethod
-
-Code = list[Tensor]
 
 
 class UNIT(TrainedMethod):
-    """Beside SILS, with its generators and discriminators, where a mixture's code is taken for its layer's.
+    """Beside SILS, where a mixture's code is taken for its layer's; with generators of its own.
+
+    An image's code is all that its decoder sees: nothing skips by the latent space that mixtures and layers share.
 
     Args:
         targets: how many layers are predicted, the first ones of the data; each by a UNIT of its own.
-        generator: ``simple`` or ``vgg``, as of SILS.
-        width: as of SILS.
-        norm: normalisation in generators.
+        width: channels after the first convolution of generators and discriminators.
         scales: branches of each discriminator.
         adversarial: λ0, of the generators' adversarial losses.
         kl: λ1 and λ3, of the codes' divergence from the standard normal distribution.
         reconstruction: λ2 of an image from its own code, and λ4 of an image that was translated and back again.
         gan: kind of adversarial loss.
-        features: VGG19's weights to begin with: ``timm``, ``random``, or a file's path.
         lr: learning rate of Adam.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
@@ -42,32 +40,28 @@ class UNIT(TrainedMethod):
     Raises:
         UserError: more targets than layers, or impossible widths.
 
-    Source: Liu et al., NeurIPS 2017, Eq. 1 to 7; L1 for the Laplacian likelihood, weights of Sec. 5. Generators and
-        discriminators are SILS's, so that the two compare at the same capacity: the shared latent space is that of
-        the deepest features, the others skip by it; encoders share their last stage, decoders their first.
-        Separation takes a code's mean. Generators and discriminators step at once.
+    Source: Liu et al., NeurIPS 2017, Eq. 1 to 7, Sec. 5 for weights and networks; L1 for the Laplacian likelihood.
+        Discriminators are SILS's. Separation takes a code's mean. Generators and discriminators step at once.
     """
 
+    version: ClassVar[int] = 2
     card = MethodCard(
         title="UNIT", paper="Liu et al., NeurIPS 2017", year=2017, supervision="unpaired",
         scales=(1,), ordered_only=True,
     )  # fmt: skip
-    multiple = MULTIPLE
+    multiple = 2**HALVINGS
     smallest = SMALLEST
     betas = (0.5, 0.999)
 
     def __init__(
         self,
         targets: int = 1,
-        generator: GeneratorKind = "simple",
-        width: int = 32,
-        norm: NormName = "batch",
+        width: int = 64,
         scales: int = 1,
         adversarial: float = 10.0,
         kl: float = 0.1,
         reconstruction: float = 100.0,
         gan: Kind = "cross-entropy",
-        features: str = "timm",
         lr: float = 1e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
@@ -81,43 +75,44 @@ class UNIT(TrainedMethod):
                 f"targets {targets}, width {width}, scales {scales}: targets must be from 1 to the data's {count} "
                 "layers, width and scales at least 1."
             )
-        self.of_mixtures, self.of_layers = (
-            Generators(targets, generator, channels, width, norm, features) for _ in range(2)
+        self.generators: Sequence[Coupled] = nn.ModuleList(  # type: ignore[assignment]
+            Coupled(channels, width) for _ in range(targets)
         )
-        for one, other in zip(self.of_mixtures, self.of_layers, strict=True):
-            other.encode.stages[-1] = one.encode.stages[-1]
-            other.decode.stages[0] = one.decode.stages[0]
         self.layer_critics, self.mixture_critics = (
             nn.ModuleList(MultiScaleDiscriminator(channels, width, scales) for _ in range(targets)) for _ in range(2)
         )
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
-        pairs = zip(self.of_mixtures, self.of_layers, strict=True)
-        return torch.stack([layers.decode(mixtures.encode(mixture)) for mixtures, layers in pairs], 1)
+        return self.decode(self.encode(mixture), mixture)
+
+    def encode(self, mixture: Tensor) -> list[list[Tensor]]:
+        """Mixtures (B, C, H, W) -> for each target the one level of their code, (B, F, H / 4, W / 4)."""
+        return [[both.encode_mixture(mixture)] for both in self.generators]
+
+    def decode(self, codes: list[list[Tensor]], mixture: Tensor) -> Tensor:
+        """Codes, and the mixture they are of -> layers (B, K', C, H, W)."""
+        pairs = zip(self.generators, codes, strict=True)
+        return torch.stack([both.decode_layer(code) for both, (code,) in pairs], 1)
 
     def training_step(self, batch: LayerBatch, batch_idx: int) -> dict[str, Tensor]:
         given, x = self.hparams, self.pad(batch.mixture)
         terms: dict[str, Tensor] = {}
-        for k, (mixtures, layers) in enumerate(zip(self.of_mixtures, self.of_layers, strict=True)):
+        for k, both in enumerate(self.generators):
             y = self.pad(batch.layers[:, k])
-
-            def sampled(code: Code, which: int, k: int = k) -> Code:
-                return [*code[:-1], code[-1] + noise(code[-1], batch.ids, f"{k}/{which}")]
-
-            of_x = mixtures.encode(x)
-            layer = layers.decode(sampled(of_x, 0))
-            with frozen_statistics(mixtures, layers):
-                of_y = layers.encode(y)
-                mixture = mixtures.decode(sampled(of_y, 1))
-                own = F.l1_loss(mixtures.decode(sampled(of_x, 0)), x) + F.l1_loss(layers.decode(sampled(of_y, 1)), y)
-                back_x, back_y = layers.encode(layer), mixtures.encode(mixture)
-                cycle = F.l1_loss(mixtures.decode(sampled(back_x, 2)), x)
-                cycle = cycle + F.l1_loss(layers.decode(sampled(back_y, 3)), y)
+            of_x, of_y = both.encode_mixture(x), both.encode_layer(y)
+            near_x, near_y = (
+                code + normal(code, batch.ids, f"{k}/{which}") for which, code in (("x", of_x), ("y", of_y))
+            )
+            layer, mixture = both.decode_layer(near_x), both.decode_mixture(near_y)
+            own = F.l1_loss(both.decode_mixture(near_x), x) + F.l1_loss(both.decode_layer(near_y), y)
+            back_x, back_y = both.encode_layer(layer), both.encode_mixture(mixture)
+            cycle = F.l1_loss(both.decode_mixture(back_x + normal(back_x, batch.ids, f"{k}/back x")), x)
+            cycle = cycle + F.l1_loss(both.decode_layer(back_y + normal(back_y, batch.ids, f"{k}/back y")), y)
             terms[f"reconstruction_{k}"] = given["reconstruction"] * own
             terms[f"cycle_{k}"] = given["reconstruction"] * cycle
             # KL(N(μ, 1) ‖ N(0, 1)) is μ²/2; a mean over features, as the authors' code has it.
             codes = (of_x, of_y, back_x, back_y)
-            terms[f"kl_{k}"] = given["kl"] * torch.stack([(code[-1].float() ** 2).mean() for code in codes]).sum()
+            terms[f"kl_{k}"] = given["kl"] * torch.stack([(code.float() ** 2).mean() for code in codes]).sum()
             judges = [
                 ("layer", self.layer_critics[k], layer, y),
                 ("mixture", self.mixture_critics[k], mixture, x),
@@ -127,19 +122,3 @@ class UNIT(TrainedMethod):
                 terms[f"generator_{name}_{k}"] = given["adversarial"] * fooled
                 terms[f"discriminator_{name}_{k}"] = told
         return self.minimise(terms)
-
-
-def noise(like: Tensor, ids: list[str], which: str) -> Tensor:
-    """Standard normal noise that belongs to each image; neither ranks nor an interruption change it.
-
-    Args:
-        like: (B, …), whose shape, type and device it takes.
-        ids: of the images.
-        which: name of the draw.
-    """
-    drawn = []
-    for name in ids:
-        digest = hashlib.blake2b(f"{name}/{which}".encode(), digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-        drawn.append(torch.randn(like.shape[1:], generator=generator))
-    return torch.stack(drawn).to(like)

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from datamodules.types import UserError
 
 Kind = Literal["wasserstein", "least-squares", "cross-entropy"]
+
+
+class Verdict(NamedTuple):
+    """What a discriminator's judgement comes to.
+
+    Attributes:
+        generator: (), what the generator should minimise.
+        discriminator: (), what the discriminator should.
+        margin: () without a gradient: by how much it finds real images more real than the generator's, 0 where it is
+            blind.
+    """
+
+    generator: Tensor
+    discriminator: Tensor
+    margin: Tensor
 
 
 def adversarial_losses(
@@ -23,6 +39,19 @@ def adversarial_losses(
     kind: Kind = "wasserstein",
     replayed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
+    """The first two of ``judge``: what the generator and what the discriminator should minimise."""
+    verdict = judge(discriminator, fake, real, condition, kind, replayed)
+    return verdict.generator, verdict.discriminator
+
+
+def judge(
+    discriminator: nn.Module,
+    fake: Tensor,
+    real: Tensor,
+    condition: Tensor | None = None,
+    kind: Kind = "wasserstein",
+    replayed: Tensor | None = None,
+) -> Verdict:
     """What the generator and what the discriminator should minimise.
 
     The first has no gradient for the discriminator, the second none for the generator. Their sum can thus be
@@ -38,9 +67,6 @@ def adversarial_losses(
         kind: ``wasserstein`` (the discriminator should be Lipschitz), ``least-squares``, ``cross-entropy``.
         replayed: (B, C, H, W), older work of the generator that the discriminator learns from instead of ``fake``.
 
-    Returns:
-        (generator's, discriminator's), each ().
-
     Source: Arjovsky et al., ICML 2017; Mao et al., ICCV 2017; Goodfellow et al., NeurIPS 2014; DMGN, Eq. 13 and 14.
     """
 
@@ -51,30 +77,39 @@ def adversarial_losses(
     judged = functional_call(discriminator, fixed, (shown(fake),)).float()  # small differences of means
     forged = fake if replayed is None else replayed
     on_fake, on_real = (discriminator(shown(image)).float() for image in (forged.detach(), real))
+    margin = on_real.detach().mean() - on_fake.detach().mean()
     if kind == "wasserstein":
-        return -judged.mean(), on_fake.mean() - on_real.mean()
+        return Verdict(-judged.mean(), on_fake.mean() - on_real.mean(), margin)
     if kind == "least-squares":
-        return ((judged - 1) ** 2).mean(), ((on_fake**2).mean() + ((on_real - 1) ** 2).mean()) / 2
-    return F.softplus(-judged).mean(), (F.softplus(on_fake).mean() + F.softplus(-on_real).mean()) / 2
+        told = ((on_fake**2).mean() + ((on_real - 1) ** 2).mean()) / 2
+        return Verdict(((judged - 1) ** 2).mean(), told, margin)
+    told = (F.softplus(on_fake).mean() + F.softplus(-on_real).mean()) / 2
+    return Verdict(F.softplus(-judged).mean(), told, margin)
 
 
 class CollapseGuard:
-    """Ends a run whose discriminator, trained by cross-entropy, teaches its generator nothing any more.
+    """Notices a discriminator, trained by cross-entropy, that teaches its generator nothing any more.
 
     It has collapsed where for ``patience`` steps in a row its loss is below ``won`` (it tells all images apart, its
-    generator can do as it likes) or within ``blind`` of ln 2 (it says the same of every image). The device is asked
-    only now and then, so that it need not wait for the host at each step.
+    generator can do as it likes) or within ``blind`` of ln 2 = 0.693 (it says nearly the same of every image).
+
+    What is counted stays on the device; a value is read from it once in ``every`` steps, the last of them, and never
+    in between.
 
     Args:
         patience: in steps.
-        every: steps between two looks.
+        every: steps from one look to the next.
         won: loss of a discriminator that has won.
         blind: distance from ln 2 of one that has given up.
+        fatal: end the run with an error; else warn, once for each discriminator, where other losses teach as well.
     """
 
-    def __init__(self, patience: int = 500, every: int = 25, won: float = 1e-5, blind: float = 1e-7) -> None:
-        self.patience, self.every, self.won, self.blind = patience, every, won, blind
+    def __init__(
+        self, patience: int = 500, every: int = 25, won: float = 1e-5, blind: float = 0.01, fatal: bool = True
+    ) -> None:
+        self.patience, self.every, self.won, self.blind, self.fatal = patience, every, won, blind, fatal
         self.counts: dict[str, Tensor] = {}
+        self.warned: set[str] = set()
 
     def watch(self, step: int, losses: dict[str, Tensor]) -> None:
         """Look at the discriminators' losses of one step.
@@ -86,35 +121,59 @@ class CollapseGuard:
         Raises:
             UserError: one of them has collapsed; the message names it and the step.
         """
-        for name, loss in losses.items():
-            value = loss.detach().float()
+        values = {name: loss.detach().float() for name, loss in losses.items()}
+        for name, value in values.items():
             idle = (value < self.won) | ((value - math.log(2)).abs() < self.blind)
             self.counts[name] = torch.where(idle, self.counts.get(name, torch.zeros_like(value)) + 1, 0.0)
-            if step % self.every == 0 and float(self.counts[name]) >= self.patience:
-                how = "it tells every image apart" if float(value) < self.won else "it says the same of every image"
-                raise UserError(
-                    f"the {name} has collapsed at step {step}: {how} ({self.patience} steps with a loss of "
-                    f"{float(value):.2g}), so its generator learns nothing; lower the learning rate or the width, "
-                    "or use another norm."
-                )
+        if (step + 1) % self.every:
+            return
+        read = torch.stack([torch.stack([self.counts[name], value]) for name, value in values.items()]).tolist()
+        for name, (count, value) in zip(values, read, strict=True):
+            if count < self.patience or name in self.warned:
+                continue
+            how = "it tells every image apart" if value < self.won else "it says the same of every image"
+            message = (
+                f"the {name} has collapsed at step {step}: {how} ({self.patience} steps with a loss of "
+                f"{value:.2g}), so its generator learns nothing of it; lower the learning rate or the width, or use "
+                "another norm or penalty."
+            )
+            if self.fatal:
+                raise UserError(message)
+            self.warned.add(name)
+            rank_zero_warn(message)
 
 
-def gradient_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
-    """½·E‖∇_x D(x)‖² at real images, of the mean that D gives each image; in float32.
+Penalty = Literal["one-centred", "r1", "none"]
 
-    It needs no random numbers: neither ranks nor an interruption change it.
+
+def gradient_penalty(
+    discriminator: nn.Module, real: Tensor, between: Tensor | None = None, kind: Penalty = "r1"
+) -> Tensor:
+    """How far a discriminator's slope is from what it should be; in float32.
+
+    The slope is that of one place's judgement, ‖∇_x D_p(x)‖, as a root mean square over the places p of an image: of
+    the places' sum over the root of their number. (Exact where no pixel is seen by two places; there it is as strong
+    for a large image as for a small one, where a mean's slope falls with the root of the number.)
 
     Args:
-        discriminator: (B, C, H, W) -> (B, …).
+        discriminator: (B, C, H, W) -> (B, …), one or many judgements for each image.
         real: (B, C, H, W).
+        between: (B, C, H, W), images on the way from real ones to the generator's.
+        kind: ``r1``: ½·E‖∇D‖² at real images, zero-centred; ``one-centred``: E(‖∇D‖ − 1)² at ``between``.
 
     Returns:
         (), with a gradient for the discriminator alone.
 
-    Source: Mescheder et al., ICML 2018, Eq. 9 (R1).
+    Source: Mescheder et al., ICML 2018, Eq. 9 (R1); Gulrajani et al., NeurIPS 2017, Eq. 3 (one-centred).
     """
-    with torch.autocast(real.device.type, enabled=False):
-        image = real.detach().float().requires_grad_()
-        judged = discriminator(image).flatten(1).mean(1).sum()
-        (slope,) = torch.autograd.grad(judged, image, create_graph=True)
-    return (slope**2).sum((1, 2, 3)).mean() / 2
+    where = real if between is None else between
+    if kind == "none":
+        return torch.zeros((), device=where.device)
+    with torch.autocast(where.device.type, enabled=False):
+        image = where.detach().float().requires_grad_()
+        judged = discriminator(image).flatten(1)
+        (slope,) = torch.autograd.grad(judged.sum(), image, create_graph=True)
+        energy: Tensor = (slope**2).sum((1, 2, 3)) / judged.shape[1]
+    if kind == "r1":
+        return energy.mean() / 2
+    return ((energy + 1e-12).sqrt() - 1).square().mean()  # a root has no slope at 0

@@ -50,7 +50,7 @@ def self_supervision(
     Returns:
         (), a mean over levels and images.
 
-    Source: SILS, Eq. 5; d = 10·mean|f1 − f2| and the mean over levels from a third party's reproduction.
+    Source: SILS, Eq. 5; d = 10·mean|f1 − f2|, α = 1.4 and the mean over levels from the authors' code.
     """
     levels, count = range(len(mixture[0])), len(mixture)
     pairs = [(j, k) for j in range(count) for k in range(j + 1, count)]

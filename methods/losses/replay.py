@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import torch
@@ -38,10 +39,9 @@ class ReplayBuffer(nn.Module):
         pool = self.images = self.images.to(new.device)
         given = []
         for image in new:
-            generator = torch.Generator().manual_seed(self.count)
             place = self.count
             if self.count >= self.size:
-                place = int(torch.randint(2 * self.size, (), generator=generator))
+                place = Random(self.count).randrange(2 * self.size)
             given.append(pool[place].clone() if self.count >= self.size > place else image)
             if place < self.size:
                 pool[place] = image

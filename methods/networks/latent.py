@@ -74,13 +74,13 @@ class SimpleDecoder(nn.Module):
         )
         self.head = nn.Conv2d(width, outputs, 3, padding=1)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Features -> (B, outputs, H, W), unbounded."""
+    def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
+        """Features -> (B, outputs, H, W), unbounded; the picture that they are of is not looked at."""
         *skips, x = features
         for level, stage in enumerate(self.stages):
             x = stage(torch.cat([x, skips[-level]], 1) if level else x)
-        image: Tensor = self.head(x)
-        return image
+        made: Tensor = self.head(x)
+        return made
 
 
 GeneratorKind = Literal["simple", "vgg"]
@@ -94,7 +94,7 @@ MULTIPLE, SMALLEST = 32, 64
 class Generator(nn.Module):
     """An encoder and its decoder, from image to image.
 
-    Takes and gives (B, channels, H, W), the result unbounded. Both halves have ``stages``.
+    Takes and gives (B, channels, H, W), the result unbounded.
 
     Args:
         kind: ``simple`` for toy data, ``vgg`` for photographs.
@@ -117,7 +117,7 @@ class Generator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Through both."""
-        made: Tensor = self.decode(self.encode(image))
+        made: Tensor = self.decode(self.encode(image), image)
         return made
 
 

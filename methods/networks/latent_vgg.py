@@ -81,15 +81,18 @@ class VGGEncoder(nn.Module):
 
 
 class VGGDecoder(nn.Module):
-    """Four blocks of convolution and bilinear enlargement, joined by the encoder's features; then dilated convolutions.
+    """Blocks of convolution and bilinear enlargement, then dilated convolutions.
+
+    The encoder's features join where the resolution is theirs, at full resolution the picture itself does, too.
 
     Args:
-        outputs: channels of the image.
+        outputs: channels of the image, and of the picture that joins.
         width: channels at full resolution; 2, 4 and 8 times as many below.
         norm: kind of normalisation.
 
-    Source: SILS, Sec. 4. Reconstructed: features of the encoder join where the resolution is theirs; four dilated
-        convolutions (1, 2, 4, 8); a linear last layer.
+    Source: SILS, Sec. 4; where the features join, that the picture does, and the linear last layer from the authors'
+        code. Reconstructed: four dilated convolutions (1, 2, 4, 8), whose
+        number is an option of theirs, and a block at 1/8 of the resolution, where that code enlarges fourfold at once.
     """
 
     def __init__(self, outputs: int, width: int = 32, norm: NormName = "instance") -> None:
@@ -99,19 +102,19 @@ class VGGDecoder(nn.Module):
         self.stages = nn.ModuleList(
             _block(before + skip, after, norm) for (before, after), skip in zip(pairwise(widths), skips, strict=True)
         )
-        self.join = _block(width + 64, width, norm)
+        self.join = _block(width + 64 + outputs, width, norm)
         self.dilated = nn.Sequential(*(_block(width, width, norm, dilation) for dilation in DILATIONS))
         self.head = nn.Conv2d(width, outputs, 1)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Features -> (B, outputs, H, W), unbounded."""
+    def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
+        """Features, and the picture that they are of -> (B, outputs, H, W), unbounded."""
         fine, middle, coarse, x = features
         joins = [None, None, coarse, middle]
         for stage, skip in zip(self.stages, joins, strict=True):
             x = stage(x if skip is None else torch.cat([x, skip], 1))
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        image: Tensor = self.head(self.dilated(self.join(torch.cat([x, fine], 1))))
-        return image
+        made: Tensor = self.head(self.dilated(self.join(torch.cat([x, fine, image], 1))))
+        return made
 
 
 def _block(before: int, after: int, norm: NormName, dilation: int = 1) -> nn.Sequential:

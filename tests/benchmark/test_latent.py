@@ -1,16 +1,20 @@
-"""The picture of latent spaces and its number."""
+"""What is told of latent spaces, and their picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from benchmark import cli, latent
 from datamodules.shapes import Shapes
+from datamodules.types import LayerBatch
 from methods.half_mixture import HalfMixture
 from methods.sils import SILS
+from methods.unit import UNIT
 
 
 def clouds(distance: float) -> latent.Codes:
@@ -18,14 +22,6 @@ def clouds(distance: float) -> latent.Codes:
     one, other = torch.randn(2, 2, 50, 8, generator=generator)
     other[..., 0] += distance
     return {"E_a": {"mixture": one[0], "a": one[1]}, "E_b": {"mixture": other[0], "b": other[1]}}
-
-
-def test_separation_is_the_distance_of_centres_over_that_within() -> None:
-    square = {"E_a": {"mixture": torch.tensor([[0.0, 1.0], [0.0, -1.0]])}, "E_b": {"b": torch.tensor([[4.0, 2.0]] * 2)}}
-    square["E_b"]["b"][:, 1] = torch.tensor([1.0, -1.0])
-    assert latent.separation(square) == pytest.approx(4)
-    values = [latent.separation(clouds(distance)) for distance in (0, 3, 30)]
-    assert values[0] < 0.3 < values[1] < 2 < values[2]
 
 
 def test_the_first_axis_is_the_one_that_separates() -> None:
@@ -36,14 +32,66 @@ def test_the_first_axis_is_the_one_that_separates() -> None:
     assert latent.scatter(clouds(30)).tobytes() != latent.scatter(clouds(3)).tobytes()
 
 
-def test_the_report_is_of_methods_with_latent_spaces(tmp_path: Path) -> None:
-    data = Shapes(size=64, evaluation_images=5, pairing="unpaired")
+class Told(HalfMixture):
+    """A method whose encoders have a level that says all, one that is constant, and one that is not looked at."""
+
+    def encode(self, mixture: Tensor) -> list[list[Tensor]]:
+        return [[mixture, torch.full_like(mixture, 0.5), 3 * mixture] for _ in range(2)]
+
+    def decode(self, codes: list[list[Tensor]], mixture: Tensor) -> Tensor:
+        return torch.stack([whole / 2 + constant - 0.5 for whole, constant, _ in codes], 1)
+
+
+def shapes(**options: Any) -> Shapes:
+    data = Shapes(size=64, evaluation_images=5, pairing="unpaired", **options)
     data.setup()
+    return data
+
+
+def test_a_level_that_says_nothing_of_the_picture_is_told() -> None:
+    data = shapes()
+    batches = list(data.test_dataloader())
+    mixture, layers = (torch.cat([getattr(batch, part) for batch in batches]) for part in ("mixture", "layers"))
+    found = latent.levels(Told(spec=data.spec), data)
+    assert {name.rpartition(".")[0] for name in found} == {f"E_{n}.{i}" for n in ("square", "circle") for i in range(3)}
+    assert found["E_square.0.spread"] == pytest.approx(float(mixture.var(0, correction=0).mean().sqrt()), rel=1e-4)
+    assert found["E_square.0.mean"] == pytest.approx(float(mixture.mean()), rel=1e-4)
+
+    def psnr(estimate: Tensor, k: int) -> float:
+        return float(-10 * ((estimate - layers[:, k]) ** 2).mean((1, 2, 3)).log10().mean())
+
+    for k, name in enumerate(("square", "circle")):
+        lost = psnr(mixture / 2, k) - psnr(mixture.mean(0, keepdim=True) / 2, k)
+        assert found[f"E_{name}.0.loss_db"] == pytest.approx(lost, abs=1e-3)
+        assert found[f"E_{name}.1.spread"] == found[f"E_{name}.1.loss_db"] == 0
+        assert found[f"E_{name}.1.mean"] == 0.5
+        assert found[f"E_{name}.2.spread"] == pytest.approx(3 * found[f"E_{name}.0.spread"])
+        assert found[f"E_{name}.2.loss_db"] == 0, "the decoder does not look at it"
+    assert len(latent.levels(Told(spec=data.spec), data, images=2)) == len(found)
+
+
+def test_images_of_several_sizes_are_cut_to_what_they_share() -> None:
+    data = shapes()
+    (batch,) = data.test_dataloader()
+    sizes = [LayerBatch(x[..., :h, :w], y[..., :h, :w], m[..., :h, :w], [i])
+             for (h, w), x, y, m, i in zip(((64, 40), (48, 64)), batch.mixture.split(1), batch.layers.split(1),
+                                           batch.mask.split(1), batch.ids, strict=False)]  # fmt: skip
+    data.test_dataloader = lambda: sizes  # type: ignore[method-assign,assignment,return-value]
+    pair = batch.mixture[:2, ..., :48, :40]
+    expected = float(pair.var(0, correction=0).mean().sqrt())
+    assert latent.levels(Told(spec=data.spec), data)["E_square.0.spread"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_report_is_of_methods_with_latent_spaces(tmp_path: Path) -> None:
+    data = shapes()
     method = SILS(width=4, spec=data.spec).eval()
     found = latent.report(method, data, tmp_path / "a" / "latent.png")
-    assert found["images"] == 5
-    assert found["separation"] == pytest.approx(latent.separation(latent.codes(method, data)))
+    assert found == {"images": 5, **latent.levels(method, data)}
+    assert all(type(value) is float for value in found.values())
+    assert len(found) == 1 + 2 * 5 * 3
     assert (tmp_path / "a" / "latent.png").is_file()
+    unit = latent.report(UNIT(width=4, spec=data.spec).eval(), data, tmp_path / "b.png")
+    assert set(unit) == {"images", "E_square.0.spread", "E_square.0.mean", "E_square.0.loss_db"}
     assert latent.report(HalfMixture(spec=data.spec), data, tmp_path / "b.png") == {}
     assert not (tmp_path / "b.png").exists()
 
@@ -55,7 +103,9 @@ def test_show_draws_a_checkpoints_latent_spaces(tmp_path: Path, capsys: pytest.C
     torch.save({"state_dict": method.state_dict(), "hyper_parameters": options}, tmp_path / "best.ckpt")
     arguments = ["--size", "64", "--evaluation_images", "4", "--latent", str(tmp_path / "best.ckpt")]
     cli.main(["show", "Shapes", *arguments, "--out", str(tmp_path / "latent.png")])
-    assert "4 images, separation" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"4 images: {tmp_path / 'latent.png'}" in told
+    assert "E_circle.4: " in told
     assert (tmp_path / "latent.png").is_file()
     for wrong, message in (
         (["show", "Shapes", "--layers", "3", *arguments], "separates square, circle, not square, circle, triangle"),

@@ -109,17 +109,41 @@ def test_sizes_that_the_networks_cannot_halve_are_padded_in_training() -> None:
     )
 
 
-@pytest.mark.parametrize(("value", "how"), [(1e-7, "tells every image apart"), (math.log(2), "same of every image")])
+@pytest.mark.parametrize(
+    ("value", "how"),
+    [(1e-7, "tells every image apart"), (math.log(2), "same of every image"), (0.69, "same of every image")],
+)
 def test_a_collapsed_discriminator_is_named_with_the_step(value: float, how: str) -> None:
     guard = CollapseGuard(patience=20, every=5)
     healthy, loss = torch.tensor(0.4), torch.tensor(value)
     for step in range(19):
         guard.watch(step, {"critic": loss, "other": healthy})
     guard.watch(19, {"critic": healthy, "other": healthy})  # one good step is enough to go on
-    for step in range(20, 40):
+    for step in range(20, 39):
         guard.watch(step, {"critic": loss, "other": healthy})
-    with pytest.raises(UserError, match=f"the critic has collapsed at step 40: it .*{how}"):
-        guard.watch(40, {"critic": loss, "other": healthy})
+    with pytest.raises(UserError, match=f"the critic has collapsed at step 39: it .*{how}"):
+        guard.watch(39, {"critic": loss, "other": healthy})
+
+
+def test_a_guard_reads_the_device_once_in_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    tolist = torch.Tensor.tolist
+
+    def noted(self: torch.Tensor) -> object:
+        read.append(step)
+        return tolist(self)
+
+    def refuse(self: torch.Tensor) -> None:
+        raise AssertionError("a value was read")
+
+    guard, losses = CollapseGuard(every=10), {"one": torch.tensor(0.5), "other": torch.tensor(0.69)}
+    with monkeypatch.context() as patch:
+        for name in ("item", "__bool__", "__float__", "__int__"):
+            patch.setattr(torch.Tensor, name, refuse)
+        patch.setattr(torch.Tensor, "tolist", noted)
+        for step in range(40):
+            guard.watch(step, losses)
+    assert read == [9, 19, 29, 39]
 
 
 def test_a_diverging_network_is_named_in_the_failure(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from datamodules.shapes import Shapes
 from datamodules.superimposed import Superimposed
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
+from methods.chance import normal, uniform
 from methods.cyclegan import CycleGAN
-from methods.losses.adversarial import adversarial_losses, gradient_penalty
+from methods.losses.adversarial import adversarial_losses, gradient_penalty, judge
 from methods.losses.latent import code_distance, psi, self_supervision
 from methods.losses.replay import ReplayBuffer
 from methods.networks.fusion import fuse, single_layers
@@ -27,7 +29,7 @@ from methods.networks.latent_vgg import VGGDecoder, VGGEncoder
 from methods.networks.multi_scale import MultiScaleDiscriminator
 from methods.networks.vgg import VGG19Features, load_vgg19
 from methods.sils import SILS
-from methods.unit import UNIT, noise
+from methods.unit import UNIT
 
 
 def spec_of(layers: int = 2, **changes: Any) -> LayerSpec:
@@ -171,7 +173,7 @@ def test_a_layer_alone_is_a_mixture_with_neutral_others(fusion: str, neutral: fl
 # Eq. 7 --------------------------------------------------------------------------------------------
 
 
-def test_the_gradient_penalty_is_half_the_squared_slope() -> None:
+def test_r1_is_half_the_squared_slope() -> None:
     torch.manual_seed(0)
     linear = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 1, bias=False))
     real = torch.rand(5, 3, 4, 4)
@@ -181,17 +183,82 @@ def test_the_gradient_penalty_is_half_the_squared_slope() -> None:
     assert torch.allclose(weight.grad, weight.detach())  # type: ignore[arg-type]
 
 
+def test_the_one_centred_penalty_wants_a_slope_of_one() -> None:
+    torch.manual_seed(0)
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 1, bias=False))
+    real, between = torch.rand(5, 3, 4, 4), torch.rand(5, 3, 4, 4)
+    weight = linear[1].weight
+    found = gradient_penalty(linear, real, between, "one-centred")
+    assert torch.allclose(found, (weight.norm() - 1) ** 2)
+    with torch.no_grad():
+        weight.div_(weight.norm())
+    assert float(gradient_penalty(linear, real, between, "one-centred").detach()) == pytest.approx(0, abs=1e-10)
+    assert float(gradient_penalty(linear, real, between, "none")) == 0
+    with torch.no_grad():
+        weight.zero_()
+    gradient_penalty(linear, real, between, "one-centred").backward()
+    assert torch.isfinite(weight.grad).all()  # type: ignore[union-attr,arg-type]
+
+
+def test_the_one_centred_penalty_looks_at_images_between_real_and_made_ones() -> None:
+    """Of a square critic ½‖x‖² the slope at x is x: the penalty tells where it was taken."""
+
+    class Square(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return (image**2).flatten(1).sum(1, keepdim=True) / 2
+
+    real, between = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    expected = ((between.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    assert torch.allclose(gradient_penalty(Square(), real, between, "one-centred"), expected)
+
+
+def test_a_penalty_is_as_strong_for_large_images_as_for_small_ones() -> None:
+    """Places that see no pixel in common: each has the same slope, whatever their number."""
+    torch.manual_seed(0)
+    patches = nn.Conv2d(1, 1, 4, stride=4, bias=False)
+    slope = float(patches.weight.detach().norm())
+    for size in (4, 16, 64):
+        real = torch.rand(2, 1, size, size)
+        assert float(gradient_penalty(patches, real).detach()) == pytest.approx(slope**2 / 2, rel=1e-5)
+        found = float(gradient_penalty(patches, real, real, "one-centred").detach())
+        assert found == pytest.approx((slope - 1) ** 2, rel=1e-5)
+
+
 def test_the_gradient_penalty_agrees_with_finite_differences() -> None:
     torch.manual_seed(0)
     critic = MultiScaleDiscriminator(1, 4, scales=2).double()
     real = torch.rand(1, 1, 32, 32, dtype=torch.float64)
     with torch.no_grad():  # the penalty is float32: a coarse check of every pixel's slope
         steps = 1e-4 * torch.eye(32 * 32, dtype=torch.float64).view(-1, 1, 32, 32)
-        slopes = (critic(real + steps) - critic(real - steps)).flatten(1).mean(1) / 2e-4
-    assert float(gradient_penalty(critic.float(), real).detach()) == pytest.approx(
-        float((slopes**2).sum() / 2), rel=1e-3
-    )
+        slopes = (critic(real + steps) - critic(real - steps)).flatten(1).sum(1) / 2e-4
+    expected = float((slopes**2).sum() / 2 / critic(real).numel())
+    assert float(gradient_penalty(critic.float(), real).detach()) == pytest.approx(expected, rel=1e-3)
     assert all(parameter.grad is None for parameter in critic.parameters())
+
+
+def test_the_margin_is_how_far_real_images_are_from_made_ones() -> None:
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(12, 1))
+    fake, real = torch.rand(4, 3, 2, 2, requires_grad=True), torch.rand(4, 3, 2, 2)
+    for kind in ("wasserstein", "least-squares", "cross-entropy"):
+        verdict = judge(linear, fake, real, kind=kind)  # type: ignore[arg-type]
+        assert torch.allclose(verdict.margin, (linear(real).mean() - linear(fake).mean()).detach())
+        assert not verdict.margin.requires_grad
+        assert adversarial_losses(linear, fake, real, kind=kind) == verdict[:2]  # type: ignore[arg-type]
+
+
+def test_sils_warns_of_a_blind_discriminator_and_goes_on() -> None:
+    method = quiet(SILS(width=4, spec=spec_of()))
+    method.guard.patience = 3
+    with torch.no_grad():
+        for parameter in method.critics[1].parameters():
+            parameter.zero_()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for step in range(52):
+            method.guard.watch(step, {"discriminator 1": torch.tensor(0.69), "discriminator 0": torch.tensor(0.6)})
+    told = [str(one.message) for one in caught if "has collapsed" in str(one.message)]
+    assert len(told) == 1
+    assert "the discriminator 1 has collapsed at step 24: it says the same of every image" in told[0]
 
 
 def test_what_is_replayed_teaches_the_discriminator_alone() -> None:
@@ -217,7 +284,22 @@ def test_discriminators_of_more_scales_see_farther() -> None:
         return int((image.grad != 0).any(1).nonzero().max()) + 1  # type: ignore[union-attr]
 
     assert reach(1) < reach(2) < reach(3)
-    assert MultiScaleDiscriminator(3, 4, 3)(torch.rand(2, 3, 64, 96)).shape == (2, 1, 4, 6)
+    critic, image = MultiScaleDiscriminator(3, 4, 3), torch.rand(2, 3, 64, 96)
+    fine, middle, coarse = (branch(small) for branch, small in zip(critic.branches, halvings(image), strict=True))
+    first = F.interpolate(fine, size=(2, 3), mode="bilinear") + middle
+    expected = (F.interpolate(first, size=(1, 1), mode="bilinear") + coarse) / 3
+    assert torch.allclose(critic(image), expected)
+
+
+def halvings(image: Tensor) -> list[Tensor]:
+    """An image, and twice the means of 3×3 pixels at every other place, as many of them as there are."""
+    found = [image]
+    for _ in range(2):
+        kernel = torch.ones(3, 1, 3, 3)
+        ones = torch.ones_like(found[-1])
+        total, count = (F.conv2d(x, kernel, stride=2, padding=1, groups=3) for x in (found[-1], ones))
+        found.append(total / count)
+    return found
 
 
 # Options ------------------------------------------------------------------------------------------
@@ -229,9 +311,10 @@ OPTIONS: list[tuple[type[SeparationMethod], dict[str, Any]]] = [
     (SILS, {"single_layer": 10.0}),
     (SILS, {"single_layer": 10.0, "self_supervision": False, "cycle": False, "norm": "instance"}),
     (SILS, {"scales": 3, "norm": "group", "average": 0.5, "gan": "least-squares"}),
+    (SILS, {"penalty": "r1"}),
     (CycleGAN, {"targets": 2}),
-    (CycleGAN, {"identity": 0.5, "replay": 0}),
-    (UNIT, {"targets": 2, "norm": "instance"}),
+    (CycleGAN, {"identity": 0.0, "replay": 0}),
+    (UNIT, {"targets": 2, "scales": 2}),
 ]
 
 
@@ -294,9 +377,17 @@ def test_the_average_separates_and_training_does_not_move_it_at_once() -> None:
     with torch.no_grad():
         for parameter in method.generators.parameters():
             parameter.add_(1.0)
+    expected, shares = 0.0, [0.9, 1 - 2 / 11, 1 - 3 / 12]  # the average soon forgets its start
+    for share in shares:
+        method.on_train_batch_end(None, batch_of(), 0)
+        expected += share * (1 - expected)
+        for old, new in zip(before.parameters(), method.averaged.parameters(), strict=True):  # type: ignore[union-attr]
+            assert torch.allclose(new, old + expected, atol=1e-6)
+    method.averaged_steps.fill_(1000)
     method.on_train_batch_end(None, batch_of(), 0)
+    expected += 0.25 * (1 - expected)
     for old, new in zip(before.parameters(), method.averaged.parameters(), strict=True):  # type: ignore[union-attr]
-        assert torch.allclose(new, old + 0.25)
+        assert torch.allclose(new, old + expected, atol=1e-6)
     mixture = batch_of().mixture
     assert not torch.allclose(method.eval()(mixture), torch.stack([g(mixture) for g in method.generators], 1))
 
@@ -348,7 +439,7 @@ def test_vgg_features_are_vggs_and_can_learn() -> None:
         expected = frozen(image)[0]  # relu1_1, one convolution before the first level
         expected = F.relu(F.conv2d(expected, state["2.weight"], state["2.bias"], padding=1))
     assert torch.allclose(levels[0], expected, atol=1e-5)
-    assert VGGDecoder(3, 4)(levels).shape == (1, 3, 32, 32)
+    assert VGGDecoder(3, 4)(levels, image).shape == (1, 3, 32, 32)
 
 
 def test_a_file_that_ends_early_fills_what_it_has(tmp_path: Any) -> None:
@@ -393,25 +484,62 @@ def test_a_replay_buffer_goes_on_where_a_checkpoint_was() -> None:
     assert torch.equal(ReplayBuffer(0)(images), images)
 
 
-def test_unit_shares_the_deepest_stages_and_nothing_else() -> None:
-    method = UNIT(width=4, spec=spec_of())
-    mixtures, layers = method.of_mixtures[0], method.of_layers[0]
-    shared = {id(p) for p in mixtures.parameters()} & {id(p) for p in layers.parameters()}
-    deepest = [*mixtures.encode.stages[-1].parameters(), *mixtures.decode.stages[0].parameters()]  # type: ignore
-    assert shared == {id(p) for p in deepest}
+def test_unit_has_the_papers_generator() -> None:
+    """Three convolutions, four residual blocks, and their mirror; two blocks are shared by mixtures and layers."""
+
+    def count(part: nn.Module) -> int:
+        return sum(parameter.numel() for parameter in part.parameters())
+
+    method = UNIT(spec=spec_of())
+    (both,) = method.generators
+    block = 2 * 256 * 256 * 9
+    front = (3 * 64 * 49 + 64) + (64 * 128 * 9 + 128) + (128 * 256 * 9 + 256)
+    assert count(both.encode_mixture) == front + 4 * block
+    assert count(both.decode_layer) == 4 * block + (256 * 128 * 9 + 128) + (128 * 64 * 9 + 64) + (64 * 3 + 3)
+    parts = (both.encode_mixture, both.encode_layer, both.decode_mixture, both.decode_layer)
+    assert count(both) == sum(map(count, parts)) - 2 * block
+    shared = {id(p) for p in both.encode_mixture.parameters()} & {id(p) for p in both.encode_layer.parameters()}
+    assert shared == {id(p) for p in both.encode_mixture.shared.parameters()}
+    shared = {id(p) for p in both.decode_mixture.parameters()} & {id(p) for p in both.decode_layer.parameters()}
+    assert shared == {id(p) for p in both.decode_layer.shared.parameters()}
+
+
+def test_all_that_units_decoder_sees_is_the_shared_code() -> None:
+    torch.manual_seed(0)
+    method = UNIT(width=4, targets=2, spec=spec_of()).eval()
+    one, other = batch_of().mixture[:1], batch_of().mixture[1:]
+    codes = method.encode(one)
+    assert [tuple(code.shape) for (code,) in codes] == [(1, 16, 16, 16)] * 2
+    assert torch.equal(method.decode(codes, other), method(one))
 
 
 def test_noise_belongs_to_the_image() -> None:
     like = torch.zeros(2, 64, 4, 4)
-    both = noise(like, ["a", "b"], "0")
-    assert torch.equal(noise(like[:1], ["b"], "0")[0], both[1])
-    assert not torch.equal(noise(like[:1], ["b"], "1")[0], both[1])
+    both = normal(like, ["a", "b"], "0")
+    assert torch.equal(normal(like[:1], ["b"], "0")[0], both[1])
+    assert not torch.equal(normal(like[:1], ["b"], "1")[0], both[1])
     assert float(both.std()) == pytest.approx(1, abs=0.05)
     assert float(both.mean()) == pytest.approx(0, abs=0.05)
+    many = uniform(torch.zeros(500, 3, 2, 2), [str(i) for i in range(500)], "0")
+    assert many.shape == (500, 1, 1, 1)
+    assert 0 <= float(many.min()) < 0.02
+    assert 0.98 < float(many.max()) < 1
+    assert torch.equal(uniform(torch.zeros(1, 2), ["7"], "0").flatten(), many[7].flatten())
 
 
 def test_the_dilated_decoder_uses_every_level() -> None:
     torch.manual_seed(0)
     levels = [torch.rand(1, c, 32 // d, 32 // d).requires_grad_() for c, d in ((64, 1), (128, 2), (256, 4), (512, 16))]
-    VGGDecoder(3, 4)(levels).square().sum().backward()
-    assert all(level.grad is not None and level.grad.any() for level in levels)
+    picture = torch.rand(1, 3, 32, 32).requires_grad_()
+    VGGDecoder(3, 4)(levels, picture).square().sum().backward()
+    assert all(level.grad is not None and level.grad.any() for level in (*levels, picture))
+
+
+def test_the_finest_level_of_the_simple_encoder_is_not_compared() -> None:
+    torch.manual_seed(0)
+    method = quiet(SILS(width=4, spec=spec_of()))
+    batch = batch_of()
+    codes = [generate.encode(batch.mixture) for generate in method.generators]
+    seen = [generate.encode(batch.layers[:, k]) for k, generate in enumerate(method.generators)]
+    expected = self_supervision([own[1:] for own in codes], [own[1:] for own in seen], 0.5, 1.0, 1.4)
+    assert torch.allclose(method.training_step(batch, 0)["self_supervision"], expected, atol=1e-6)
