@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from benchmark.errors import UserError
 from benchmark.metrics import functional
-from benchmark.metrics.protocols import Protocol, protocol
+from benchmark.metrics.protocols import Protocol, Window, protocol
 from benchmark.metrics.scales import METRICS
 from benchmark.metrics.scores import Scores
 
@@ -151,36 +152,73 @@ def score_layers(
     _check(estimates, layers, ordered)
     if layers.device.type == "mps":  # Apple's GPUs have no float64
         estimates, layers, mask = estimates.cpu(), layers.cpu(), mask.cpu()
-    with torch.autocast(layers.device.type, enabled=False):
-        estimates, layers = estimates.float(), layers[:, : estimates.shape[1]].float()
-        some = None if bool(mask.all()) else mask
-        order = _order(estimates, layers, some, protocols[0], ordered)
-        chosen = order.view(*order.shape, 1, 1, 1).expand_as(layers)
-        flat = estimates.gather(1, chosen).flatten(0, 1), layers.flatten(0, 1)
-        masks = None if some is None else some.repeat_interleave(layers.shape[1], 0)
-        compared: dict[tuple[bool, bool], _Compared] = {}
-        rows = []
-        for how in protocols:
-            key = (how.luma, how.scaled)
-            if key not in compared:
-                compared[key] = _Compared(*_prepare(*flat, masks, how), masks, grey=how.scaled)
-            rows.append(torch.stack([compared[key].metric(name, how) for name in metrics]))
-        values = torch.stack(rows)
+    layers = layers[:, : estimates.shape[1]]
+    # So few images at once that their values stay in the processor's cache; a GPU has none to speak of.
+    together = max(1, (2**20 if layers.device.type == "cpu" else 2**26) // layers[0].numel())
+    # Small images take many small steps, and inference mode makes each cheaper; what is joined below is ordinary again.
+    with torch.inference_mode(), torch.autocast(layers.device.type, enabled=False):
+        pieces = [
+            _score(
+                estimates[start : start + together].float(),
+                layers[start : start + together].float(),
+                mask[start : start + together],
+                protocols,
+                ordered,
+                metrics,
+            )
+            for start in range(0, len(layers), together)
+        ]
+    orders, values = zip(*pieces, strict=True)
+    return torch.cat(orders), torch.cat(values)
+
+
+def _score(
+    estimates: Tensor,
+    layers: Tensor,
+    mask: Tensor,
+    protocols: Sequence[Protocol],
+    ordered: bool,
+    metrics: Sequence[str],
+) -> tuple[Tensor, Tensor]:
+    """What ``score_layers`` gives, of images that were checked."""
+    some = None if bool(mask.all()) else mask
+    count = layers.shape[1]
+    order, psnr = torch.arange(count, device=layers.device).expand(len(layers), -1), None
+    if not ordered and count > 1:
+        order, psnr = _assign(estimates, layers, some, protocols[0])
+        estimates = estimates[torch.arange(len(layers), device=layers.device)[:, None], order]
+    flat = estimates.flatten(0, 1), layers.flatten(0, 1)
+    masks = None if some is None else some.repeat_interleave(count, 0)
+    alike: dict[tuple[bool, bool], list[Protocol]] = {}
+    for how in protocols:
+        alike.setdefault((how.luma, how.scaled), []).append(how)
+    found: dict[str, Tensor] = {}
+    for group in alike.values():
+        compared = _Compared(*_prepare(*flat, masks, group[0]), masks, group)
+        if psnr is not None and protocols[0] in group:
+            compared.known[compared.key("psnr", protocols[0])] = psnr.flatten()
+        found |= {how.name: torch.stack([compared.metric(name, how) for name in metrics]) for how in group}
+    values = torch.stack([found[how.name] for how in protocols])
     return order, values.view(*values.shape[:2], *order.shape).permute(2, 0, 1, 3)
 
 
 class _Compared:
     """Estimates and truths as some protocols compare them; what these have in common is computed once."""
 
-    def __init__(self, estimate: Tensor, truth: Tensor, mask: Tensor | None, grey: bool) -> None:
-        self.images, self.grey = (estimate, truth, mask), grey
+    def __init__(self, estimate: Tensor, truth: Tensor, mask: Tensor | None, protocols: Sequence[Protocol]) -> None:
+        self.images = estimate, truth, mask
+        self.windows: list[Window] = list(dict.fromkeys(how.window for how in protocols))
+        self.similarities: dict[Window, Tensor] = {}
         self.known: dict[tuple[str, object], Tensor] = {}
+
+    def key(self, name: str, how: Protocol) -> tuple[str, object]:
+        """Under which a metric is known: protocols with the same key have the same numbers."""
+        channelwise = how.channelwise and self.images[0].shape[1] > 1
+        return name, {"psnr": channelwise, "ssim": how.window, "lmse": None, "mse": None}[name]
 
     def metric(self, name: str, how: Protocol) -> Tensor:
         """(B,) of one metric under one of the protocols."""
-        channelwise = how.channelwise and self.images[0].shape[1] > 1
-        ways = {"psnr": channelwise, "ssim": how.window, "lmse": None, "mse": None}
-        key = (name, ways[name])
+        key = self.key(name, how)
         if key not in self.known:
             compute = {"psnr": self._psnr, "ssim": self._ssim, "lmse": self._lmse, "mse": self._mse}[name]
             self.known[key] = compute(how)
@@ -190,11 +228,13 @@ class _Compared:
         return (functional.psnr_per_channel if how.channelwise else functional.psnr)(*self.images)
 
     def _ssim(self, how: Protocol) -> Tensor:
-        return functional.ssim(*self.images, how.window)
+        if not self.similarities:
+            self.similarities = functional.ssim_by_window(*self.images, self.windows)
+        return self.similarities[how.window]
 
     def _lmse(self, how: Protocol) -> Tensor:
         estimate, truth, mask = self.images
-        if self.grey:
+        if how.scaled:
             estimate, truth = estimate.mean(1, keepdim=True), truth.mean(1, keepdim=True)
         return functional.lmse(estimate, truth, mask)
 
@@ -202,17 +242,21 @@ class _Compared:
         return functional.mse(*self.images)
 
 
-def _order(estimates: Tensor, layers: Tensor, mask: Tensor | None, how: Protocol, ordered: bool) -> Tensor:
-    """(B, K) long: which estimate is for which layer."""
-    if ordered or layers.shape[1] == 1:
-        return torch.arange(layers.shape[1], device=layers.device).expand(len(layers), -1)
-    metric = functional.psnr_per_channel if how.channelwise else functional.psnr
+def _assign(estimates: Tensor, layers: Tensor, mask: Tensor | None, how: Protocol) -> tuple[Tensor, Tensor]:
+    """(B, K) long, which estimate is for which layer, and (B, K) their PSNRs in dB."""
+    batch, count = layers.shape[:2]
+    wide = None if mask is None else mask[:, None, None]
+    pairs = _prepare(estimates.unsqueeze(2), layers.unsqueeze(1), wide, how)
+    psnr = functional.psnr_of_pairs(*pairs, mask, channelwise=how.channelwise)
+    # All pairs at once take fewer passes than torchmetrics' search: it is given places, and looks their PSNRs up.
+    places = torch.arange(count, device=layers.device).expand(batch, -1)
 
-    def psnr(estimate: Tensor, truth: Tensor) -> Tensor:
-        return metric(*_prepare(estimate, truth, mask, how), mask)
+    def known(estimate: Tensor, truth: Tensor) -> Tensor:
+        image = torch.arange(batch, device=layers.device).repeat_interleave(len(estimate) // batch)
+        return psnr[image[:, None], estimate, truth]
 
-    _, order = permutation_invariant_training(estimates, layers, psnr, mode="speaker-wise", eval_func="max")
-    return order
+    _, order = permutation_invariant_training(places, places, known, mode="permutation-wise", eval_func="max")
+    return order, psnr.gather(1, order.unsqueeze(1)).squeeze(1)
 
 
 def _prepare(estimate: Tensor, truth: Tensor, mask: Tensor | None, how: Protocol) -> tuple[Tensor, Tensor]:
@@ -226,7 +270,8 @@ def _prepare(estimate: Tensor, truth: Tensor, mask: Tensor | None, how: Protocol
 
 
 def _check(estimates: Tensor, layers: Tensor, ordered: bool) -> None:
-    if not torch.isfinite(estimates).all():
+    # A sum is finite only where all values are, and takes one pass.
+    if not math.isfinite(float(estimates.sum())) and not torch.isfinite(estimates).all():
         bad = int((~torch.isfinite(estimates)).sum())
         raise UserError(
             f"the method gave {bad} of {estimates.numel()} values that are not finite: mend its separate()."
