@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import torch
 from skimage import color, data
 from skimage import metrics as oracle
 from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from benchmark import metrics
 from benchmark.errors import UserError
 from benchmark.metrics import functional
 from benchmark.metrics.layer_scores import score_layers
+from benchmark.metrics.protocols import Window
 from benchmark.speed.lmse import lmse_loop
 
 PHOTOGRAPHS = {"astronaut": data.astronaut, "chelsea": data.chelsea, "coffee": data.coffee, "camera": data.camera}
@@ -75,13 +78,54 @@ def test_gaussian_ssim_equals_scikit_image(pair: tuple[Tensor, Tensor]) -> None:
         channels_last(truth), channels_last(estimate), data_range=1, channel_axis=2,
         gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
     )  # fmt: skip
-    assert float(functional.ssim(estimate, truth)) == pytest.approx(expected, abs=1e-4)
+    assert float(functional.ssim(estimate, truth)) == pytest.approx(expected, abs=1e-7)
 
 
 def test_uniform_ssim_equals_scikit_image(pair: tuple[Tensor, Tensor]) -> None:
     estimate, truth = pair
     expected = oracle.structural_similarity(channels_last(truth), channels_last(estimate), data_range=1, channel_axis=2)
-    assert float(functional.ssim(estimate, truth, window="uniform")) == pytest.approx(expected, abs=1e-4)
+    assert float(functional.ssim(estimate, truth, window="uniform")) == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("window", "border", "options"),
+    [
+        ("gaussian", 5, {"gaussian_kernel": True, "sigma": 1.5}),
+        # sample covariance: both variances and the covariance times 49/48, which is c2 times 48/49
+        ("uniform", 3, {"gaussian_kernel": False, "kernel_size": 7, "k2": 0.03 * math.sqrt(48 / 49)}),
+    ],
+)
+def test_ssim_equals_torchmetrics_without_the_padded_border(
+    pair: tuple[Tensor, Tensor], window: Window, border: int, options: dict[str, Any]
+) -> None:
+    estimate, truth = (image.double() for image in pair)
+    _, full = structural_similarity_index_measure(
+        estimate, truth, data_range=1.0, reduction="none", return_full_image=True, **options
+    )
+    expected = full[..., border:-border, border:-border].mean((1, 2, 3))
+    assert float(functional.ssim(estimate, truth, window=window)) == pytest.approx(float(expected), abs=1e-7)
+
+
+@pytest.mark.parametrize("size", [(11, 11), (11, 300), (300, 11), (28, 28), (257, 300), (70, 1100)])
+def test_ssim_of_any_size_and_of_many_images_at_once(size: tuple[int, int]) -> None:
+    """Images go through in pieces, whole or in stripes: none may be lost, doubled or mixed up."""
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(3, 2, *size, generator=generator)
+    estimate = (truth + torch.rand(3, 1, 1, 1) * torch.randn(truth.shape, generator=generator)).clamp(0, 1)
+    mask = torch.rand(3, 1, *size, generator=generator) < 0.7
+    both = functional.ssim_by_window(estimate, truth, mask)
+    for window, border, options in (
+        ("gaussian", 5, {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}),
+        ("uniform", 3, {}),
+    ):
+        found = functional.ssim(estimate, truth, window=window)  # type: ignore[arg-type]
+        for b in range(3):
+            one, other = (image[b].double().movedim(0, -1).numpy() for image in (truth, estimate))
+            mean, full = oracle.structural_similarity(one, other, data_range=1, channel_axis=2, full=True, **options)
+            assert float(found[b]) == pytest.approx(mean, abs=1e-7)
+            inner = (slice(border, -border),) * 2
+            expected = full[inner][mask[b, 0][inner].numpy()].mean()
+            assert float(both[window][b]) == pytest.approx(expected, abs=1e-7)  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera"])
