@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import MethodCard
-from methods.losses.permutation import absolute, best_assignment, pairwise, squared
+from methods.losses.decibels import LOSSES, LossName
 from methods.networks.nafnet import NAFNetBackbone
 from methods.networks.resize import enlarge
 from methods.networks.start import starting_layers
@@ -34,7 +33,7 @@ class NAFNet(TrainedMethod):
         decoder: blocks at each level on the way up, the lowest first; as many as ``encoder``.
         window: when testing, the global means of channel attention are of squares of this side, in pixels of the
             picture; 0 for the whole. The authors take 1.5 times the side of the training crops.
-        loss: ``psnr`` (paper: each layer's mean squared error in dB) or ``l1``.
+        loss: ``psnr`` (paper: each layer's mean squared error in dB), ``l1`` or ``mse``.
         permutation_invariant: take the best assignment of layers per image; default where the data's layers have no
             order.
         lr: learning rate of Adam.
@@ -65,7 +64,7 @@ class NAFNet(TrainedMethod):
         middle: int = 1,
         decoder: Sequence[int] = (1, 1, 1, 1),
         window: int = 0,
-        loss: Literal["psnr", "l1"] = "psnr",
+        loss: LossName = "psnr",
         permutation_invariant: bool | None = None,
         lr: float = 1e-3,
         cosine: bool = True,
@@ -87,6 +86,7 @@ class NAFNet(TrainedMethod):
         ordered = bool(spec and spec["ordered"])
         self.multiple = 2 ** len(encoder)
         self.permutation_invariant = not ordered if permutation_invariant is None else permutation_invariant
+        self.loss = LOSSES[loss]
         self.network = NAFNetBackbone(channels, layers * channels, width, encoder, middle, decoder, window)
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
@@ -96,11 +96,6 @@ class NAFNet(TrainedMethod):
         return layers
 
     def training_step(self, batch: LayerBatch, batch_idx: int) -> Tensor:
-        psnr = self.hparams["loss"] == "psnr"
-        costs = pairwise(self(batch.mixture), batch.layers, squared if psnr else absolute)
-        if psnr:
-            costs = 10 / math.log(10) * (costs + 1e-8).log()
-        chosen = best_assignment(costs)[1] if self.permutation_invariant else costs.diagonal(dim1=1, dim2=2).mean(1)
-        loss = chosen.mean()
+        loss = self.loss(self(batch.mixture), batch.layers, permutation_invariant=self.permutation_invariant)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids))
         return loss
