@@ -3,6 +3,10 @@
 The figure is what a run sees, through a DataLoader with two workers. *drawn* is one process reading or generating
 sources and parameters; *mixed* is the image-formation model on batches of 16 (on the first GPU where there is one), and
 what it takes of a batch's time. Samples are 256×256 (Digits: 28×28).
+
+Data must never be what training waits for: one process makes at least 1.3 times as many samples a second, drawn and
+mixed, as the fastest network takes, a U-Net of width 16, on as many cores; both by turns, on 64×64 crops. Where it does
+not, ``crops_per_picture`` decodes less, and ``num_workers`` shares the work.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count, islice
 from statistics import median
 from typing import Any
@@ -18,11 +23,16 @@ from typing import Any
 import torch
 
 from benchmark import catalogue
-from benchmark.speed.rows import Row, row, show
+from benchmark.precision import FULL, resolve
+from benchmark.speed.methods import training_step
+from benchmark.speed.rows import Row, by_turns, quotients, row, show
 from datamodules.base import LayerDataModule, sample_generator
 from datamodules.mixing import HeavyRain
+from datamodules.types import LayerBatch
+from methods.unet import UNet
 
 SIZE, BATCH, WORKERS, SLICES = 256, 16, 2, 5
+CROP, STEP, ROUNDS = 64, 8, 15
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("Clouds, photographs", "Clouds", {}),
@@ -47,18 +57,55 @@ def main(seconds: float = 2.0) -> list[Row]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = []
     for label, name, options in CASES:
-        module, _, class_name = catalogue.dataset(name).class_path.rpartition(".")
         size = {} if name == "Digits" else {"size": SIZE}
-        data: LayerDataModule = getattr(importlib.import_module(module), class_name)(
-            images=10_000_000, batch_size=BATCH, num_workers=WORKERS, **size, **options
-        )
+        data = _data(name, batch_size=BATCH, num_workers=WORKERS, **size, **options)
         data.setup()
         draw, mix, train = (rates(stage(data, device), seconds) for stage in (drawn, mixed, trained))
         note = (
             f"{median(draw):,.0f} /s drawn, {median(mix):,.0f} /s mixed: {median(train) / median(mix):.0%} of the time"
         )
         rows.append(row(label, train, "/s", note=note))
+    return [*rows, *ratios(seconds)]
+
+
+def ratios(seconds: float) -> list[Row]:
+    """Samples per second of one process over those that the fastest network takes, for each task."""
+    rows = []
+    for label, name, options in CASES:
+        size = {} if name == "Digits" else {"size": CROP}
+        data = _data(name, batch_size=STEP, **size, **options)
+        data.setup()
+        batches = drawn_and_mixed(data)
+        network = network_step(data)
+        times = by_turns({"data": partial(next, batches), "network": network}, ROUNDS, seconds=seconds)
+        made, taken = (1000 * STEP / row("", times[each]).figure for each in ("data", "network"))
+        note = f"{made:,.0f} /s made, {taken:,.0f} /s taken"
+        what = f"{label}: data / U-Net"
+        rows.append(row(what, quotients(times["network"], times["data"]), note=note, at_least=1.3))
     return rows
+
+
+def drawn_and_mixed(data: LayerDataModule) -> Iterator[LayerBatch]:
+    """Batches that one process draws and mixes, as a training without workers has them."""
+    for batch in data.train_dataloader():
+        yield data.on_after_batch_transfer(batch, 0)
+
+
+def network_step(data: LayerDataModule) -> Callable[[], object]:
+    """A training step of the fastest network, in the precision that pays here, on a batch of the data."""
+    torch.manual_seed(0)
+    method = UNet(width=16, cosine=False, warm_up=0.0, spec=data.spec).train()
+    precision, channels_last = resolve("auto", method.card.low_precision, "cpu")
+    if channels_last:
+        method.to(memory_format=torch.channels_last)
+    mixture = next(drawn_and_mixed(data)).mixture
+    return training_step(method, mixture, low=precision != FULL)
+
+
+def _data(name: str, **options: Any) -> LayerDataModule:
+    module, _, class_name = catalogue.dataset(name).class_path.rpartition(".")
+    made: LayerDataModule = getattr(importlib.import_module(module), class_name)(images=10_000_000, **options)
+    return made
 
 
 def rates(made: Iterator[int], seconds: float) -> list[float]:
