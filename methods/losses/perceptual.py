@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from methods.networks.vgg import VGG19Features
 
-
-def perceptual(features: VGG19Features, estimate: Tensor, truth: Tensor) -> Tensor:
+def perceptual(estimate: list[Tensor], truth: list[Tensor]) -> Tensor:
     """Mean absolute difference of features, summed over the levels.
 
     Args:
-        features: of which weights, the user chooses.
-        estimate: (B, 3, H, W) in [0, 1].
-        truth: (B, 3, H, W) in [0, 1]; no gradient.
+        estimate: (B, C_l, H_l, W_l) for each level l, what a frozen network sees in the estimate.
+        truth: the same of the truth.
 
     Returns:
         (), the mean over the batch.
 
     Source: Johnson et al., ECCV 2016; DMGN, Eq. 12.
     """
-    pairs = zip(features(estimate), features(truth.detach()), strict=True)
-    total: Tensor = sum((ours - theirs).abs().mean() for ours, theirs in pairs)
-    return total
+    pairs = zip(estimate, truth, strict=True)
+    return torch.stack([(ours - theirs).abs().mean() for ours, theirs in pairs]).sum()

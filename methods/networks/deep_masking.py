@@ -11,14 +11,28 @@ from torch.utils.checkpoint import checkpoint
 
 Cell = Literal["masked", "plain"]
 
+START = 0.1
+"""Of He's start, in the second convolution of a cell. What cells add is never negative: at full strength it grows from
+cell to cell, and ReLUs behind them die within some hundred steps."""
+
 
 def convolution(
     inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1, bias: bool = True
 ) -> nn.Conv2d:
-    """A convolution that keeps the size, mirrored at the border."""
-    return nn.Conv2d(
+    """A convolution that keeps the size, mirrored at the border, with He's start for the ReLU that follows."""
+    made = nn.Conv2d(
         inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=bias, padding_mode="reflect"
     )
+    nn.init.kaiming_normal_(made.weight, nonlinearity="relu")
+    return made
+
+
+def correction(inputs: int) -> nn.Conv2d:
+    """The 1×1 convolution that ends a generator: zero at the start, so that training begins with the mixture."""
+    made = nn.Conv2d(inputs, 3, 1)
+    for parameter in made.parameters():
+        nn.init.zeros_(parameter)
+    return made
 
 
 class AttentionMask(nn.Sequential):
@@ -32,7 +46,7 @@ class MaskingCell(nn.Module):
     """Y = X + M(H(X)) ⊙ H(X): residual deep-masking cell; ``plain``: Y = X + H(X).
 
     Source: DMGN, Sec. III.B, Eq. 4 and 5. Reconstructed: the plain cell keeps the residual connection, without
-        which so deep a stack does not train.
+        which so deep a stack does not train; each cell starts near the identity.
 
     Args:
         channels: of X and Y.
@@ -42,11 +56,11 @@ class MaskingCell(nn.Module):
 
     def __init__(self, channels: int, cell: Cell = "masked", dilation: int = 1) -> None:
         super().__init__()
+        relu, second = nn.ReLU(inplace=True), convolution(channels, channels, dilation=dilation, bias=False)
+        with torch.no_grad():
+            second.weight *= START
         self.transform = nn.Sequential(
-            convolution(channels, channels, dilation=dilation, bias=False),
-            nn.ReLU(inplace=True),
-            convolution(channels, channels, dilation=dilation, bias=False),
-            nn.ReLU(inplace=True),
+            convolution(channels, channels, dilation=dilation, bias=False), relu, second, relu
         )
         self.mask = AttentionMask(channels) if cell == "masked" else None
 
@@ -86,11 +100,11 @@ class CoarseGenerator(nn.Module):
         self.at_half = MaskingCell(2 * width, cell)
         self.to_quarter = nn.Sequential(convolution(2 * width, 4 * width, stride=2), nn.ReLU(inplace=True))
         self.deep = nn.ModuleList(MaskingCell(4 * width, cell) for _ in range(8))
-        self.grow_half = nn.ConvTranspose2d(4 * width, 2 * width, 4, 2, 1)
+        self.grow_half = Grow(4 * width, 2 * width)
         self.back_half = MaskingCell(2 * width, cell)
-        self.grow_full = nn.ConvTranspose2d(2 * width, width, 4, 2, 1)
+        self.grow_full = Grow(2 * width, width)
         self.back_full = MaskingCell(width, cell)
-        self.last = nn.Sequential(convolution(width, width), nn.ReLU(inplace=True), nn.Conv2d(width, 3, 1))
+        self.last = nn.Sequential(convolution(width, width), nn.ReLU(inplace=True), correction(width))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, width, H, W) -> (B, 3, H, W), to be added to the mixture."""
@@ -99,8 +113,8 @@ class CoarseGenerator(nn.Module):
         deep = self.to_quarter(half)
         for cell in self.deep:
             deep = self._run(cell, deep)
-        half = self._run(self.back_half, F.relu(self.grow_half(deep)) + half)
-        full = self._run(self.back_full, F.relu(self.grow_full(half)) + full)
+        half = self._run(self.back_half, self.grow_half(deep, half))
+        full = self._run(self.back_full, self.grow_full(half, full))
         image: Tensor = self.last(full)
         return image
 
@@ -109,10 +123,34 @@ class CoarseGenerator(nn.Module):
         return result
 
 
+class Grow(nn.Module):
+    """Twice the resolution: bilinear enlargement beside the skip, then two 3×3 convolutions with ReLU.
+
+    Args:
+        inputs: channels of the small map.
+        outputs: channels of the skip and of the result.
+
+    Source: DMGN's authors' code; corners aligned.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        relu = nn.ReLU(inplace=True)
+        self.mix = nn.Sequential(convolution(inputs + outputs, outputs), relu, convolution(outputs, outputs), relu)
+
+    def forward(self, small: Tensor, skip: Tensor) -> Tensor:
+        """(B, inputs, H / 2, W / 2) and (B, outputs, H, W) -> (B, outputs, H, W)."""
+        large = F.interpolate(small, size=skip.shape[-2:], mode="bilinear", align_corners=True)
+        result: Tensor = self.mix(torch.cat([large, skip], 1))
+        return result
+
+
 class AdaptedChannelAttention(nn.Module):
     """ACA: channels weighted by what is left of them after a learnt sharpening.
 
-    Source: DMGN, Sec. III.C, Eq. 7 and 8; squeeze-and-excitation as Hu et al., CVPR 2018, reduction 16.
+    Source: DMGN, Sec. III.C, Eq. 7 and 8; squeeze-and-excitation as Hu et al., CVPR 2018, reduction 16. No biases, as
+        in the authors' code; the first linear layer's weights start positive, since a few hidden ReLUs of features that
+        are never negative would otherwise often be dead, all of them.
 
     Args:
         channels: of the features.
@@ -120,12 +158,13 @@ class AdaptedChannelAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.shrink = nn.Conv2d(channels, channels, 5, 4, 2, groups=channels)
+        self.shrink = nn.Conv2d(channels, channels, 5, 4, 1, groups=channels, bias=False, padding_mode="reflect")
         self.sharpness = nn.Parameter(torch.ones(channels, 1, 1))
         hidden = max(4, channels // 16)
-        self.excite = nn.Sequential(
-            nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels), nn.Sigmoid()
-        )
+        squeeze, excite = nn.Linear(channels, hidden, bias=False), nn.Linear(hidden, channels, bias=False)
+        with torch.no_grad():
+            squeeze.weight.abs_()
+        self.excite = nn.Sequential(squeeze, nn.ReLU(inplace=True), excite, nn.Sigmoid())
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> the same, each channel scaled."""
@@ -138,12 +177,13 @@ class AdaptedChannelAttention(nn.Module):
 class RefiningGenerator(nn.Module):
     """G_refine: cells of constant size and growing dilation, whose masks the background's map regularises.
 
-    Source: DMGN, Sec. III.C, Eq. 6 and 10; α = 0.4, q = 0.5.
+    Source: DMGN, Sec. III.C, Eq. 6 and 10; α = 0.4, q = 0.5; the hyperbolic tangent in the authors' code.
 
     Args:
         inputs: channels of the source information E.
         width: channels of the cells.
         cell: of which kind.
+        bounded: whether the correction goes through a hyperbolic tangent.
         alpha: α of Eq. 10.
         decay: q of Eq. 10.
         checkpointing: compute cells anew in the backward pass instead of keeping them.
@@ -154,6 +194,7 @@ class RefiningGenerator(nn.Module):
         inputs: int,
         width: int = 64,
         cell: Cell = "masked",
+        bounded: bool = True,
         alpha: float = 0.4,
         decay: float = 0.5,
         checkpointing: bool = False,
@@ -162,10 +203,12 @@ class RefiningGenerator(nn.Module):
         self.alpha, self.decay, self.checkpointing = alpha, decay, checkpointing
         self.first = nn.Sequential(convolution(inputs, width), nn.ReLU(inplace=True))
         self.cells = nn.ModuleList(MaskingCell(width, cell, dilation) for dilation in (1, 2, 4, 8, 16, 1))
-        self.last = nn.Sequential(nn.Conv2d(width, width, 1), nn.ReLU(inplace=True), nn.Conv2d(width, 3, 1), nn.Tanh())
+        self.last = nn.Sequential(
+            nn.Conv2d(width, width, 1), nn.ReLU(inplace=True), correction(width), *([nn.Tanh()] if bounded else [])
+        )
 
     def forward(self, source: Tensor, background: Tensor | None = None) -> Tensor:
-        """E (B, inputs, H, W) and, if masks are regularised, A_b (B, 1, H, W) -> (B, 3, H, W) in (−1, 1)."""
+        """E (B, inputs, H, W), with regularised masks A_b (B, 1, H, W) -> (B, 3, H, W), to be added to the mixture."""
         x = self.first(source)
         for n, cell in enumerate(self.cells):
             weight = self.alpha * self.decay**n

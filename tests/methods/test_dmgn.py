@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.mixing import Ratio
-from datamodules.types import LayerBatch, UserError
+from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.dmgn import DMGN
 from methods.losses.adversarial import adversarial_losses
 from methods.losses.perceptual import perceptual
@@ -56,6 +56,26 @@ def batch(size: int = 32, count: int = 2) -> LayerBatch:
     return LayerBatch(mixing.forward(layers, parameters), layers, mask, list("abcd")[:count])
 
 
+def train(method: DMGN, data: LayerBatch, steps: int, lr: float = 2e-3) -> list[float]:
+    """Losses of so many steps of Adam; gradients are those of the last one."""
+    optimizer = torch.optim.Adam(method.parameters(), lr=lr)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = step(method, data)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def spec_of(*layers: str) -> LayerSpec:
+    return LayerSpec(
+        layers=list(layers), scored=[layers[0]], ordered=True, channels=3, scale=1, mixing="", gain=1.0, fusion="sum",
+        gamma=1.0, pairing="paired", protocol="rgb", citation="", licence="",
+    )  # fmt: skip
+
+
 def step(method: DMGN, data: LayerBatch) -> Tensor:
     method.log_dict = lambda *_, **__: None  # type: ignore[method-assign,assignment]  # there is no trainer here
     return method.training_step(data, 0)["loss"]
@@ -65,7 +85,7 @@ def step(method: DMGN, data: LayerBatch) -> Tensor:
 def test_every_parameter_of_every_row_gets_a_gradient(row: str, vgg_file: str) -> None:
     torch.manual_seed(0)
     method = DMGN(width=16, features=vgg_file, **ROWS[row])
-    step(method, batch()).backward()  # type: ignore[no-untyped-call]
+    train(method, batch(), steps=2)  # at the start the last layers are zero, and what is before them learns nothing
     for name, parameter in method.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().sum()) > 0, name
@@ -83,7 +103,7 @@ def test_rows_build_on_one_another(vgg_file: str) -> None:
     assert counts["coarse"] < counts["DMGN"]
 
 
-@pytest.mark.parametrize("options", [{"width": 0}, {"cell": "plain"}])
+@pytest.mark.parametrize("options", [{"width": 0}, {"cell": "plain", "regularize_mask": True}])
 def test_options_that_contradict_each_other_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="plain cells have no mask"):
         DMGN(features="random", **options)
@@ -104,7 +124,8 @@ def test_a_cell_is_equation_5_and_10() -> None:
 
 def test_channel_attention_is_equation_7_and_8() -> None:
     attention, x = AdaptedChannelAttention(16), torch.rand(2, 16, 16, 20)
-    small = torch.relu(attention.shrink(x))
+    mirrored = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    small = torch.relu(F.conv2d(mirrored, attention.shrink.weight, stride=4, groups=16))
     assert small.shape == (2, 16, 4, 5)
     sharp = torch.sigmoid(attention.sharpness * small) * small
     weights = attention.excite(sharp.mean((2, 3)))
@@ -143,7 +164,7 @@ def test_checkpointing_changes_no_gradient(vgg_file: str) -> None:
     for checkpointing in (False, True):
         torch.manual_seed(0)
         method = DMGN(width=8, features=vgg_file, checkpointing=checkpointing)
-        step(method, batch()).backward()  # type: ignore[no-untyped-call]
+        train(method, batch(), steps=2)
         gradients.append({name: p.grad for name, p in method.named_parameters()})
     for name, gradient in gradients[0].items():
         other = gradients[1][name]
@@ -152,19 +173,80 @@ def test_checkpointing_changes_no_gradient(vgg_file: str) -> None:
         assert torch.allclose(gradient, other, atol=1e-6), name
 
 
-def test_it_learns(vgg_file: str) -> None:
-    torch.manual_seed(0)
+NOISES = {"rain": True, "haze": True, "cloud": True, "reflection": False}
+"""Noise layers, and whether the authors' model for them leaves Eq. 9 and 10 out and starts R from black."""
+
+
+@pytest.mark.parametrize("noise", [None, *NOISES])
+@pytest.mark.parametrize("row", ["base", "coarse", "DMGN"])
+def test_clean_in_clean_out_at_the_start(noise: str | None, row: str, vgg_file: str) -> None:
+    spec, mixture = spec_of("background", noise) if noise else None, batch(40).mixture
+    method = DMGN(width=8, features=vgg_file, spec=spec, **ROWS[row]).eval()
+    with torch.no_grad():
+        found = method.generate(2 * mixture - 1)
+        layers = method(mixture)
+    for background in (layers[:, 0], found.coarse / 2 + 0.5):
+        assert torch.allclose(background, mixture, atol=1e-6)
+    if found.noise is not None:
+        black = bool(noise and NOISES[noise])
+        assert torch.allclose(layers[:, 1], torch.zeros_like(mixture) if black else mixture, atol=1e-6)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_masks_are_left_alone_where_the_authors_do(noise: str, vgg_file: str) -> None:
+    method = DMGN(width=8, features=vgg_file, spec=spec_of("background", noise))
+    assert (method.distribution is None) == NOISES[noise]
+    asked = DMGN(width=8, features=vgg_file, regularize_mask=True, spec=spec_of("background", noise))
+    assert asked.distribution is not None
+    assert asked.attend is not None
+
+
+def test_pairs_with_one_true_layer_train_it_without_its_noise_branch(vgg_file: str) -> None:
+    spec, data = spec_of("background"), batch()
+    method = DMGN(width=8, features=vgg_file, noise_branch=False, spec=spec)
+    assert method.card.accepts(spec) is None
+    assert method.card.accepts(spec_of("background", "rain", "haze")) is None
+    losses = train(method, data._replace(layers=data.layers[:, :1]), steps=3)
+    assert all(torch.isfinite(torch.tensor(losses)))
+    assert method(data.mixture).shape == (2, 1, 3, 32, 32)
+    whole = DMGN(width=8, features=vgg_file, spec=spec)
+    assert whole.card.accepts(spec) == "DMGN takes 2 layers, the data have 1"
+
+
+def test_features_are_computed_once_for_each_picture_of_a_step(vgg_file: str) -> None:
+    method, seen = DMGN(width=8, features=vgg_file), []
+    method.vgg.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    step(method, batch())
+    # The mixture, the coarse background, the noise, the two truths together, the refined background.
+    assert seen == [2, 2, 2, 4, 2]
+    seen.clear()
+    step(DMGN(width=8, features=vgg_file, perceptual=0.0), batch())
+    method(batch().mixture)
+    assert seen == [2, 2, 2]
+
+
+def test_the_perceptual_loss_reaches_what_it_judges_and_the_hypercolumn_passes_nothing_on(vgg_file: str) -> None:
+    def gradient(**options: Any) -> Tensor:
+        torch.manual_seed(0)
+        method = DMGN(width=8, features=vgg_file, adversarial=0.0, **options)
+        step(method, batch()).backward()  # type: ignore[no-untyped-call]
+        weight = method.background.last[2].weight.grad
+        assert weight is not None
+        return weight
+
+    assert not torch.allclose(gradient(perceptual=0.1), gradient(perceptual=0.0))
+    method = DMGN(width=8, features=vgg_file, adversarial=0.0, perceptual=0.0)
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    assert all(not level.requires_grad for level in method._look(image))
+    assert all(level.requires_grad for level in DMGN(width=8, features=vgg_file)._look(image))
+
+
+def test_it_learns() -> None:
+    torch.manual_seed(1)
     data = batch()
-    method = DMGN(width=8, features=vgg_file, perceptual=0.0, adversarial=0.0)
-    optimizer = torch.optim.Adam(method.parameters(), lr=2e-3)
-    losses = []
-    for _ in range(40):
-        loss = step(method, data)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss))
-    assert losses[-1] < 0.7 * losses[0]
+    method = DMGN(width=8, features="random", levels=2, perceptual=0.0, adversarial=0.0)
+    losses = train(method, data, steps=40)
+    assert losses[-1] < 0.7 * losses[0], "from the mixture on, which the first loss is that of"
 
 
 # Losses and features ---------------------------------------------------------------------------------
@@ -290,5 +372,5 @@ def test_the_perceptual_loss_is_equation_12() -> None:
     features = VGG19Features("random")
     estimate, truth = torch.rand(2, 2, 3, 32, 32).unbind(0)
     expected = sum(float((a - b).abs().mean()) for a, b in zip(features(estimate), features(truth), strict=True))
-    assert float(perceptual(features, estimate, truth)) == pytest.approx(expected, rel=1e-5)
-    assert float(perceptual(features, truth, truth)) == 0
+    assert float(perceptual(features(estimate), features(truth))) == pytest.approx(expected, rel=1e-5)
+    assert float(perceptual(features(truth), features(truth))) == 0
