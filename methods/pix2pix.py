@@ -24,6 +24,7 @@ class Pix2Pix(TrainedMethod):
         norm: ``batch``, ``instance``, ``group`` or ``none``.
         dropout: in the three innermost decoders, in training only.
         l1: weight λ of the L1 loss.
+        residual: draw a correction of the mixture that is zero at the start, in place of the layer itself.
         lr: learning rate of Adam, for both networks.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
@@ -31,6 +32,7 @@ class Pix2Pix(TrainedMethod):
 
     Source: Isola et al., Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017. Both networks
         step at once, where the paper alternates; dropout is off when testing, where the paper leaves it on.
+        ``residual`` is ours, for small budgets: the paper's generator has to learn to copy first.
     """
 
     card = MethodCard(
@@ -47,6 +49,7 @@ class Pix2Pix(TrainedMethod):
         norm: Norm = "batch",
         dropout: float = 0.5,
         l1: float = 100.0,
+        residual: bool = False,
         lr: float = 2e-4,
         cosine: bool = False,
         spec: LayerSpec | None = None,
@@ -56,7 +59,7 @@ class Pix2Pix(TrainedMethod):
         self.save_hyperparameters()
         channels = spec["channels"] if spec else 3
         self.multiple, self.l1 = 2**depth, l1
-        self.gan = Pix2PixGAN(channels, channels, width, depth, norm, dropout)
+        self.gan = Pix2PixGAN(channels, channels, width, depth, norm, dropout, residual=residual)
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         layer: Tensor = self.gan(2 * mixture - 1)

@@ -17,7 +17,8 @@ ATTENTION_AFTER = 4
 class Pix2PixUNet(nn.Module):
     """Convolutions 4×4 of stride 2 down to one 256th, and back with skips.
 
-    Takes (B, inputs, H, W) with sides that are multiples of 2^depth; gives (B, outputs, H, W) in (−1, 1).
+    Takes (B, inputs, H, W) with sides that are multiples of 2^depth; gives (B, outputs, H, W) in (−1, 1), or with
+    ``residual`` a correction added to its input, which may leave that range.
 
     Args:
         inputs: channels.
@@ -27,8 +28,10 @@ class Pix2PixUNet(nn.Module):
         norm: ``batch``, ``instance``, ``group`` or ``none``; not after the first and the innermost convolution.
         dropout: probability in the three innermost decoders, in training.
         attention: self-attention after the fourth convolution.
+        residual: add the image to what is drawn, without the hyperbolic tangent and from zero on; ``outputs`` are as
+            many as ``inputs``.
 
-    Source: Isola et al., CVPR 2017, Sec. 6.1.1 (U-Net-256 has depth 8).
+    Source: Isola et al., CVPR 2017, Sec. 6.1.1 (U-Net-256 has depth 8). ``residual`` is ours.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class Pix2PixUNet(nn.Module):
         norm: Norm = "batch",
         dropout: float = 0.5,
         attention: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        self.residual = residual
         widths = [width * 2 ** min(i, 3) for i in range(depth)]
         down = [nn.Sequential(nn.Conv2d(inputs, width, 4, 2, 1))]
         for i in range(1, depth):
@@ -55,11 +60,14 @@ class Pix2PixUNet(nn.Module):
             normed = normalisation(norm, widths[i - 1]) if i else []
             grow = nn.ConvTranspose2d(given, widths[i - 1] if i else outputs, 4, 2, 1, bias=not normed)
             dropped = [nn.Dropout(dropout)] if dropout and i >= max(1, depth - 3) else []
-            up.append(nn.Sequential(nn.ReLU(), grow, *normed, *dropped, *([] if i else [nn.Tanh()])))
+            ends = [nn.Tanh()] if i == 0 and not residual else []
+            up.append(nn.Sequential(nn.ReLU(), grow, *normed, *dropped, *ends))
+            for parameter in grow.parameters() if i == 0 and residual else ():
+                nn.init.zeros_(parameter)
         self.down, self.up = nn.ModuleList(down), nn.ModuleList(up)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W) in (−1, 1)."""
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
         skips = []
         x: Tensor = image
         for layer in self.down:
@@ -68,7 +76,7 @@ class Pix2PixUNet(nn.Module):
         x = self.up[-1](skips.pop())
         for layer in reversed(self.up[:-1]):
             x = layer(torch.cat([x, skips.pop()], 1))
-        return x
+        return image + x if self.residual else x
 
 
 class Pix2PixGAN(nn.Module):
@@ -83,6 +91,7 @@ class Pix2PixGAN(nn.Module):
         dropout: in the generator.
         attention: self-attention in both networks.
         conditional: whether the discriminator sees what was given, too.
+        residual: whether the generator draws a correction of what is given.
     """
 
     def __init__(
@@ -96,15 +105,16 @@ class Pix2PixGAN(nn.Module):
         *,
         attention: bool = False,
         conditional: bool = True,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.conditional = conditional
-        self.generator = Pix2PixUNet(inputs, outputs, width, depth, norm, dropout, attention)
+        self.generator = Pix2PixUNet(inputs, outputs, width, depth, norm, dropout, attention, residual)
         seen = outputs + inputs if conditional else outputs
         self.discriminator = PatchDiscriminator(seen, width, norm=norm, attention=attention)
 
     def forward(self, given: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W) in (−1, 1)."""
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
         image: Tensor = self.generator(given)
         return image
 

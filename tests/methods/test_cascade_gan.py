@@ -9,22 +9,24 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 from torch import Tensor
 
-from datamodules.types import LayerBatch, UserError
+from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.cascade_gan import CascadeGAN
 from methods.losses.adversarial import CollapseGuard
 from methods.networks.pix2pix import Pix2PixUNet
 from methods.networks.self_attention import SelfAttention
+from methods.pix2pix import Pix2Pix
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def quiet(method: CascadeGAN) -> CascadeGAN:
+def quiet(method: Any) -> Any:
     method.log_dict = lambda *_, **__: None  # type: ignore[method-assign,assignment]  # there is no trainer here
     return method
 
@@ -99,6 +101,52 @@ def test_given_pairs_need_pairs_and_synthesis_needs_none() -> None:
     assert all(parameter.grad is not None for parameter in given.parameters())
     with pytest.raises(UserError, match="self-attention follows convolution 4"):
         CascadeGAN(depth=3)
+
+
+def spec_of(*layers: str, pairing: str = "paired") -> LayerSpec:
+    return LayerSpec(
+        layers=list(layers), scored=[layers[0]], ordered=True, channels=3, scale=1, mixing="", gain=1.0, fusion="sum",
+        gamma=1.0, pairing=pairing, protocol="rgb", citation="", licence="",
+    )  # type: ignore[typeddict-item]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_pairs_with_one_true_layer_or_three_teach_pagan_and_pix2pix(count: int) -> None:
+    spec, pairs = spec_of(*["background", "rain", "haze"][:count]), batch()
+    pairs = pairs._replace(layers=pairs.layers[:, [0, 1, 1][:count]])
+    for method in (
+        CascadeGAN(synthesis="given", width=4, depth=5, spec=spec),
+        Pix2Pix(width=4, depth=5, spec=spec),
+    ):
+        assert method.card.accepts(spec) is None
+        assert torch.isfinite(quiet(method).training_step(pairs, 0)["loss"])
+        assert method(pairs.mixture).shape == (2, 1, 3, 32, 32), "the target alone"
+
+
+def test_synthesis_needs_clear_images_and_interference() -> None:
+    refused = CascadeGAN(width=4, depth=5).card.accepts(spec_of("background", pairing="unpaired"))
+    assert refused == "UGAN + PAGAN takes 2 layers, the data have 1"
+
+
+def test_a_residual_generator_starts_from_the_mixture_and_all_of_it_learns() -> None:
+    torch.manual_seed(0)
+    pairs = batch()
+    plain, methods = Pix2Pix(width=4, depth=5), []
+    for options in ({"norm": "batch"}, {"norm": "none", "dropout": 0.0}):
+        methods += [
+            Pix2Pix(width=4, depth=5, residual=True, **options),
+            CascadeGAN(synthesis="given", width=4, depth=5, residual=True, **options),
+            CascadeGAN(width=4, depth=5, residual=True, **options),
+        ]
+    assert float((plain.eval()(pairs.mixture)[:, 0] - pairs.mixture).detach().abs().mean()) > 0.1
+    for method in methods:
+        assert torch.allclose(method.eval()(pairs.mixture)[:, 0], pairs.mixture, atol=1e-6), "clean in, clean out"
+        optimizer = quiet(method.train()).configure_optimizers()
+        for _ in range(3):  # the first step moves the last layer, the second one attention's weight, the third one all
+            optimizer.zero_grad()
+            method.training_step(pairs, 0)["loss"].backward()
+            optimizer.step()
+        assert all(p.grad is not None and bool(p.grad.any()) for p in method.parameters() if p.dim() > 1)
 
 
 def test_sizes_that_the_networks_cannot_halve_are_padded_in_training() -> None:
