@@ -121,17 +121,28 @@ def test_colour_attenuation_finds_the_depth_that_its_model_means() -> None:
     value = (true - base - of_saturation * saturation) / of_value
     mixture = torch.cat([value, value, value * (1 - saturation)], 1)
     method = ColorAttenuation(patch=1)
-    assert torch.allclose(method.depth(mixture), true, atol=1e-5)
-    found = method.transmission(mixture, method.depth(mixture))
+    assert torch.allclose(method.depth(mixture, [0, 0]), true, atol=1e-5)
+    found = method.transmission(mixture, method.depth(mixture, [0, 0]))
     assert float((found - (-true).exp()).abs().mean()) < 0.01
     assert float(true.std()) > 0.1
-    patches = ColorAttenuation(patch=5).depth(mixture)
+    patches = ColorAttenuation(patch=5).depth(mixture, [0, 0])
     assert torch.allclose(patches, patch_minimum(true, 5), atol=1e-5)
 
 
 def test_colour_attenuation_takes_black_for_grey() -> None:
-    depth = ColorAttenuation().depth(torch.zeros(1, 3, 8, 8))
+    depth = ColorAttenuation().depth(torch.zeros(1, 3, 8, 8), [0])
     assert torch.allclose(depth, torch.full_like(depth, 0.121779))
+
+
+def test_colour_attenuations_noise_comes_before_the_minimum_and_from_the_images_own_seed() -> None:
+    mixture = torch.full((2, 3, 60, 60), 0.5)
+    even = ColorAttenuation().depth(mixture, [0, 1])
+    noisy = ColorAttenuation(noise=0.041).depth(mixture, [0, 1])
+    # The lowest of 225 normal draws is 2.8 deviations below their mean.
+    assert float((noisy - even).mean()) == pytest.approx(-0.115, abs=0.01)
+    assert not torch.equal(noisy[0], noisy[1])
+    alone = ColorAttenuation(noise=0.041).depth(mixture[1:], [1])
+    assert torch.equal(alone[0], noisy[1])
 
 
 def test_generalised_dark_channel_finds_the_transmission_before_a_black_scene() -> None:
@@ -211,7 +222,7 @@ def test_background_and_veil_make_the_mixture(method_class: Any) -> None:
     method = method_class()
     background, veil = method(mixture).unbind(1)
     if isinstance(method, ColorAttenuation):
-        depth = method.depth(mixture)
+        depth = method.depth(mixture, [0, 0])
         transmission = method.transmission(mixture, depth)
     else:
         transmission = method.transmission(mixture, method.airlight(mixture))
@@ -406,6 +417,7 @@ def test_no_value_is_looked_at_from_the_host(method_class: type[SeparationMethod
         (DarkChannel, {"omega": 1.5}, "omega 1.5"),
         (ColorAttenuation, {"transmission_range": (0.9, 0.1)}, "0.9 to 0.1"),
         (ColorAttenuation, {"radius": 0}, "radius 0"),
+        (ColorAttenuation, {"noise": -0.1}, "noise -0.1"),
         (GeneralizedDarkChannel, {"patch": 0}, "patch 0"),
         (GeneralizedDarkChannel, {"least_transmission": 0.0}, "least_transmission 0"),
         (ConvexReflectionSuppression, {"fidelity": 0.0}, "fidelity 0"),
