@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from datamodules.types import LayerSpec
 from methods.base import MethodCard, SeparationMethod
-from methods.networks.patches import extract, group, overlap_mean
+from methods.networks.patches import extract, group, overlap_mean, strongest_first
 from methods.networks.resize import enlarge
 
 
@@ -21,7 +22,8 @@ class FastICA(SeparationMethod):
     overlapping patches. Each component is projected back to the observations, where its sign and
     scale are determined, and the copies are shifted back and averaged. Components whose filters
     have similar spectra make up one layer; what is common to all (the mean) is shared equally, so
-    the layers sum to the mixture (to K mixtures where the data average K layers).
+    the layers sum to the mixture (to K mixtures where the data average K layers). Where the data's layers have an
+    order, those whose components have more energy come first.
 
     Args:
         components: of the analysis.
@@ -41,6 +43,7 @@ class FastICA(SeparationMethod):
         supervision="single-image",
         host="its solver is scikit-learn's, of NumPy arrays",
     )
+    version: ClassVar[int] = 2
 
     def __init__(
         self, components: int = 12, patch: int = 5, iterations: int = 60, spec: LayerSpec | None = None
@@ -50,6 +53,7 @@ class FastICA(SeparationMethod):
         self.components, self.patch, self.iterations = components, patch, iterations
         self.layers, self.scale = (len(spec["layers"]), spec["scale"]) if spec else (2, 1)
         self.gain = spec["gain"] if spec else 1.0
+        self.ordered = bool(spec and spec["ordered"])
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         split = [self._split(image, seed) for image, seed in zip(mixture, seeds, strict=True)]
@@ -79,5 +83,6 @@ class FastICA(SeparationMethod):
             for k in range(self.layers)
         ]
         part = torch.stack(parts)
+        part = strongest_first(part) if self.ordered else part
         # The mean, and the little that the chosen components do not explain, belong to all alike.
         return self.gain * (part + (image - part.sum(0)) / self.layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from datamodules.types import LayerSpec
 from methods.base import MethodCard, SeparationMethod
-from methods.networks.patches import extract, group, overlap_mean
+from methods.networks.patches import extract, group, overlap_mean, strongest_first
 from methods.networks.resize import enlarge
 
 
@@ -20,7 +21,8 @@ class NMF(SeparationMethod):
     One image gives many observations: each of its overlapping patches (all channels together) is
     a row of V. Components whose activations W are strong in the same places, at the scale of a patch, are taken for
     one layer; a layer is the mixture times the part of W·H that its components make up, so that the
-    layers sum to the mixture (to K mixtures where the data average K layers).
+    layers sum to the mixture (to K mixtures where the data average K layers). Where the data's layers have an order,
+    those with more energy come first.
 
     Args:
         components: of the factorisation.
@@ -36,6 +38,7 @@ class NMF(SeparationMethod):
         title="NMF", paper="Lee & Seung, Nature 1999; single mixture: Smaragdis & Brown, WASPAA 2003", year=2003,
         supervision="single-image", host="its solver is scikit-learn's, of NumPy arrays",
     )  # fmt: skip
+    version: ClassVar[int] = 2
 
     def __init__(
         self, components: int = 12, patch: int = 5, iterations: int = 60, spec: LayerSpec | None = None
@@ -45,6 +48,7 @@ class NMF(SeparationMethod):
         self.components, self.patch, self.iterations = components, patch, iterations
         self.layers, self.scale = (len(spec["layers"]), spec["scale"]) if spec else (2, 1)
         self.gain = spec["gain"] if spec else 1.0
+        self.ordered = bool(spec and spec["ordered"])
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         split = [self._split(image, seed) for image, seed in zip(mixture, seeds, strict=True)]
@@ -74,5 +78,5 @@ class NMF(SeparationMethod):
             for k in range(self.layers)
         ]
         share = torch.stack(shares)
-        share = share / share.sum(0).clamp_min(1e-6)
-        return self.gain * image * share
+        layers = self.gain * image * (share / share.sum(0).clamp_min(1e-6))
+        return strongest_first(layers) if self.ordered else layers

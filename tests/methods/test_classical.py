@@ -11,10 +11,12 @@ from methods.networks.patches import extract, group, overlap_mean
 from methods.nmf import NMF
 
 
-def spec_of(layers: int = 2, channels: int = 1, scale: int = 1, mixing: str = "sum") -> LayerSpec:
+def spec_of(
+    layers: int = 2, channels: int = 1, scale: int = 1, mixing: str = "sum", ordered: bool = False
+) -> LayerSpec:
     names = [f"layer_{k}" for k in range(layers)]
     return LayerSpec(
-        layers=names, scored=names, target=names, derived=[], ordered=False, channels=channels, scale=scale,
+        layers=names, scored=names, target=names, derived=[], ordered=ordered, channels=channels, scale=scale,
         mixing=mixing, gain=1.0 if mixing == "sum" else layers, protocol="rgb", citation="", licence="",
     )  # fmt: skip
 
@@ -61,6 +63,19 @@ def test_nmf_finds_two_sources_that_never_overlap() -> None:
     assert float(upper.max() / upper.sum()) > 0.9
     assert float(lower.max() / lower.sum()) > 0.9
     assert int(upper.argmax()) != int(lower.argmax())
+
+
+@pytest.mark.parametrize("method", [NMF, FastICA])
+def test_where_layers_have_an_order_the_stronger_comes_first(method: type[NMF] | type[FastICA]) -> None:
+    image = torch.zeros(1, 1, 24, 24)
+    image[..., :12, ::2] = 1  # the weak one above: half of the contrast below
+    image[..., 12::3, :] = 0.5
+    for seed in range(4):
+        free = method(spec=spec_of())(image, [seed])[0]
+        found = method(spec=spec_of(ordered=True))(image, [seed])[0]
+        assert torch.equal(found, free) or torch.equal(found, free.flip(0)), "order is all that differs"
+        energy = (found - found.mean((1, 2, 3), keepdim=True)).square().sum((1, 2, 3))
+        assert float(energy[0]) > float(energy[1])
 
 
 def test_patches_come_back(mixture: torch.Tensor) -> None:
