@@ -161,8 +161,8 @@ class PictureTask(LayerDataModule, ABC):
         scored = [layer for layer in self._layers if layer in (self.real.scored if self.real else self._layers)]
         lacking = {layer for real in self.real_training.values() for layer in self._layers if layer not in real.scored}
         citation, licence = self._origin(self.source)
-        foreign = [self._origin(name)[0] for name in self.training if name != self.source]
-        learnt = f"; trained on {', '.join(foreign)}" if foreign else ""
+        shares = [f"{share:.3g} {name} ({self._origin(name)[0]})" for name, share in self.training.shares.items()]
+        learnt = "" if list(self.training) == [self.source] else f"; trained on {' + '.join(shares).removeprefix('1 ')}"
         return self.describe(
             self._layers,
             scored=scored,

@@ -90,10 +90,11 @@ def _nature(name: str, title: str, count: int) -> RealSet:
     return RealSet(name, "Reflection", title, _BEHIND_GLASS, count, None, _NATURE, "research use", origin)
 
 
-def _photographs(name: str, title: str, count: int, citation: str, origin: str) -> RealSet:
+def _photographs(name: str, title: str, count: int, citation: str, origin: str, digest: str) -> RealSet:
     """A flat folder of clean images."""
     layout = Layout(r"(?P<id>[^/]+)" + PHOTOGRAPH, shown="image files")
-    return RealSet(name, PHOTOGRAPHS, title, (layout,), count, None, citation, "research use", origin)
+    copies = {digest: "all images, as PNG" if count > 2 else "both images, as JPEG"}
+    return RealSet(name, PHOTOGRAPHS, title, (layout,), count, None, citation, "research use", origin, copies)
 
 
 _RAIN_OLD = "the deraining literature (PReNet's RainTrainL and RainTrainH): the authors' page has Rain200L and Rain200H"
@@ -353,14 +354,29 @@ _ALL = (
         licence="research use",
         origin="the RESIDE data sets' page (ITS: clear and trans), or the NYU Depth v2 page without the scenes of SOTS",
     ),
-    _photographs("set5", "Set5", 5, "Bevilacqua et al., BMVC 2012", "the super-resolution literature"),
-    _photographs("set14", "Set14", 14, "Zeyde et al., Curves and Surfaces 2010", "the super-resolution literature"),
+    _photographs(
+        "set5",
+        "Set5",
+        5,
+        "Bevilacqua et al., BMVC 2012",
+        "the super-resolution literature",
+        "7ef0b885de9e458f19fa31635c4444da2a15430465cb2441398131ca01e5a582",
+    ),
+    _photographs(
+        "set14",
+        "Set14",
+        14,
+        "Zeyde et al., Curves and Surfaces 2010",
+        "the super-resolution literature",
+        "cabcaaa5fd7172cdff262e80021dddc01cd7f2397ba16e3481a39c421dcb8e23",
+    ),
     _photographs(
         "bitsnet_pair",
         "BITS-Net's pair (Set5's baby and bird)",
         2,
         "Zhou et al., BITS-Net; Bevilacqua et al., BMVC 2012",
         "BITS-Net's authors",
+        "b9d92862a2df115b143599f023b29bcaa387740e0f3756da16fe4cb3a4a2c2b4",
     ),
     RealSet(
         name="mnist",

@@ -138,8 +138,9 @@ def test_the_spec_tells_every_source(root: Path) -> None:
     assert spec["layers"] == ["background", "reflection"]
     assert spec["derived"] == ["reflection"]
     assert spec["scored"] == spec["target"] == ["background"]
-    assert "trained on Zhang et al." in spec["citation"]
-    assert "photographs of photos" in spec["citation"]
+    assert "trained on 0.3 real88 (Zhang et al." in spec["citation"]
+    assert "0.7 photos (photographs of photos)" in spec["citation"]
+    assert "trained on photos (photographs" in task(root, train_source="photos").spec["citation"]
     assert task(root).train_source == "0.3 real88 + 0.7 photos"
     assert task(root, train_source={"photos": 3}).train_source == "photos"
     assert task(root, train_source="photos").spec["derived"] == []
