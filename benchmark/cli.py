@@ -218,8 +218,15 @@ def verify(arguments: list[str]) -> None:
     parser = _OneLineParser(prog="unblend verify", description="Read real data sets and report what differs.")
     parser.add_argument("names", nargs="*", help="of the sets; default all that are found")
     parser.add_argument("--root", type=str, help="folder of the data sets; default $UNBLEND_DATA")
+    parser.add_argument(
+        "--statistics", type=str, metavar="TASK", help="compare its generated mixtures with the world's"
+    )
+    parser.add_argument("--out", type=str, default="statistics", help="folder of the histograms; default statistics")
     options = parser.parse_args(arguments)
     names, folder = options.names, data_root(options.root)
+    if options.statistics:
+        _statistics(options.statistics, folder, Path(options.out))
+        return
     for name in names:
         if name not in SETS:
             raise unknown("data set", name, SETS)
@@ -241,6 +248,23 @@ def verify(arguments: list[str]) -> None:
         console.print(f"    {report.data.citation}. Licence: {report.data.licence}.", markup=False)
     if not sound:
         raise SystemExit(1)
+
+
+def _statistics(task: str, folder: Path, out: Path) -> None:
+    """Print how near a task's generated mixtures are to the world's, and draw the histograms."""
+    from datamodules.statistics import SUBJECTS, draw
+
+    if task not in SUBJECTS:
+        raise unknown("task", task, SUBJECTS)
+    subject = SUBJECTS[task](folder)
+    statistics = subject.compare()
+    page = out / f"{task}.png"
+    draw(statistics, f"{task}: generated beside {subject.origin}", page)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{task}: generated mixtures beside {subject.origin}", markup=False)
+    for one in statistics:
+        console.print(f"    {one.line()}", markup=False)
+    console.print(f"    histograms in {page}", markup=False)
 
 
 def data_root(root: str | None) -> Path:
@@ -275,7 +299,7 @@ HELP = """usage: unblend COMMAND ...
   status SUITE                    where every cell of a suite stands
   list methods|datasets|suites|weights    what there is
   show DATASET [--source S]       a picture of mixtures and their layers
-  verify [NAMES]                  are real data sets what they should be?
+  verify [NAMES]                  are real data sets what they should be? --statistics TASK: are generated ones like it?
   separate IMAGE… --from WEIGHTS  the layers of any picture, as PNG; or --model M
   leaderboard [FOLDER]            tables and the page from records
   compare A B [--suite S]         is A better than B, by how much, beyond noise?

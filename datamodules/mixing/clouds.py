@@ -70,11 +70,12 @@ class Clouds(Mixing, ABC):
 
 
 class ThinClouds(Clouds):
-    """I = J·(1 − α) + W·α²: a thin, nearly even cloud, as over RICE-I's pictures.
+    """I = J·(1 − α) + W·α² + g: a thin, nearly even cloud, as over RICE-I's pictures, and grain g.
 
     The opacity is α = m + d·n, clipped to [0, 1], with multi-octave noise n of mean 0 and standard deviation 1. The
-    unevenness d is low · (high / low)^(u²) with a uniform number u: small in most pictures, large in a few.
-    A thicker cloud is not only less transparent but also brighter: its colour is W·α.
+    unevenness d is low · (high / low)^(u³) with a uniform number u: small in most pictures, large in a few.
+    A thicker cloud is not only less transparent but also brighter: its colour is W·α. The grain is Gaussian;
+    whoever takes a cloud away makes it stronger, by 1 / (1 − α).
 
     Source: the 70 training pairs of RICE-I (Lin et al. 2019), to which the defaults are fitted
         (``python -m datamodules.fit_generators clouds``): in each window of 32 pixels the cloudy picture is the clear
@@ -89,6 +90,7 @@ class ThinClouds(Clouds):
         brightness: range of W.
         shadowed: share of the pictures that have shadows.
         shadow: range of the darkest shadow.
+        grain: range of the grain's standard deviation.
 
     Raises:
         UserError: an empty range, or one outside [0, 1].
@@ -98,21 +100,32 @@ class ThinClouds(Clouds):
         self,
         opacity: tuple[float, float] = (0.35, 0.72),
         unevenness: tuple[float, float] = (0.003, 0.15),
-        brightness: tuple[float, float] = (0.96, 1.0),
+        brightness: tuple[float, float] = (0.97, 1.0),
         shadowed: float = 0.1,
         shadow: tuple[float, float] = (0.0, 0.3),
+        grain: tuple[float, float] = (0.003, 0.005),
     ) -> None:
         super().__init__(brightness, shadowed, shadow)
+        check_range("grain", grain, 0, 1)
+        self.grain = grain
         check_range("opacity", opacity, 0, 1)
         check_range("unevenness", unevenness, 1e-4, 1)
         self.opacity, self.unevenness = opacity, unevenness
 
+    def draw(self, generator: torch.Generator, shape: torch.Size) -> dict[str, Tensor]:
+        parameters = super().draw(generator, shape)
+        strength = uniform(generator, *self.grain)
+        return {**parameters, "grain": strength * torch.randn(shape[1:], generator=generator)}
+
     def thickness(self, generator: torch.Generator, height: int, width: int) -> tuple[Tensor, Tensor]:
         noise = octave_noise(generator, height, width, coarsest=2, persistence=0.5)
         least, most = self.unevenness
-        uneven = least * (most / least) ** (torch.rand((), generator=generator) ** 2)
+        uneven = least * (most / least) ** (torch.rand((), generator=generator) ** 3)
         even = (noise - noise.mean()) / noise.std().clamp_min(1e-6)
         return (uniform(generator, *self.opacity) + uneven * even).clamp(0, 1), noise
+
+    def forward(self, layers: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        return (super().forward(layers, parameters) + parameters["grain"]).clamp(0, 1)
 
     def colour(self, opacity: Tensor, brightness: Tensor) -> Tensor:
         return brightness * opacity**2

@@ -44,8 +44,9 @@ class RainStreaks(Mixing):
         give longer, wider, brighter streaks). Authors of rain sets publish, for whole pictures: length 25 to 35
         pixels, angle ±10°, drops on 0.2 to 0.4 % of the pixels for light rain, 40 to 60, ±60° and 0.8 to 1 % for heavy
         (Gu et al., NeurIPS 2023); 20 to 40 pixels, −10° to 40° (Chen et al., HQ-RAIN, 2023); 21 to 60 pixels,
-        ±15° (Li et al., CVPR 2019). How streaks vary within a picture is fitted to streaks rendered after
-        Garg & Nayar 2006 (``datamodules.published``); nothing is fitted to Rain100L or Rain100H.
+        ±15° (Li et al., CVPR 2019). How streaks vary is fitted to streaks rendered after Garg & Nayar 2006
+        (``python -m datamodules.fit_generators rain``); where other publications are wider, in length, angle and equal
+        brightness, so are the ranges. Nothing is fitted to Rain100L or Rain100H.
 
     Args:
         directions: how many layers of streaks.
@@ -73,11 +74,11 @@ class RainStreaks(Mixing):
         directions: int = 1,
         angle: tuple[float, float] = (-30.0, 30.0),
         spread: float = 15.0,
-        sway: tuple[float, float] = (1.0, 6.0),
+        sway: tuple[float, float] = (1.0, 5.0),
         length: tuple[float, float] = (8.0, 24.0),
         variety: tuple[float, float] = (0.2, 1.6),
-        width: tuple[float, float] = (1.0, 2.0),
-        density: tuple[float, float] = (0.0005, 0.004),
+        width: tuple[float, float] = (1.0, 1.6),
+        density: tuple[float, float] = (0.0008, 0.004),
         brightness: tuple[float, float] = (0.25, 0.95),
         dimming: tuple[float, float] = (0.0, 3.0),
         fade: tuple[float, float] = (0.1, 1.0),
@@ -197,11 +198,11 @@ class HeavyRain(RainStreaks):
         directions: int = 5,
         angle: tuple[float, float] = (-45.0, 45.0),
         spread: float = 30.0,
-        sway: tuple[float, float] = (1.0, 6.0),
+        sway: tuple[float, float] = (1.0, 5.0),
         length: tuple[float, float] = (12.0, 36.0),
         variety: tuple[float, float] = (0.2, 1.6),
-        width: tuple[float, float] = (1.0, 3.0),
-        density: tuple[float, float] = (0.001, 0.004),
+        width: tuple[float, float] = (1.0, 2.5),
+        density: tuple[float, float] = (0.0015, 0.004),
         brightness: tuple[float, float] = (0.25, 0.95),
         dimming: tuple[float, float] = (0.0, 3.0),
         fade: tuple[float, float] = (0.1, 1.0),

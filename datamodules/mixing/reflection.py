@@ -43,7 +43,7 @@ class GlassReflection(Mixing):
         sigma: tuple[float, float] = (0.2, 2.5),
         attenuation: tuple[float, float] = (1.08, 1.18),
         transparency: tuple[float, float] = (0.8, 1.0),
-        vignette: float | None = 0.52,
+        vignette: float | None = 0.6,
         gamma: float = GAMMA,
     ) -> None:
         check_range("sigma", sigma, 0.1, 50)
