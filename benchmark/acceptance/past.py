@@ -104,8 +104,11 @@ def _repository() -> None:
         UserError: there is none.
     """
     command = ["git", "-C", str(ROOT), "rev-parse", "--show-toplevel"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or Path(done.stdout.strip()).resolve() != ROOT:
+    try:
+        top = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        top = ""
+    if not top or Path(top).resolve() != ROOT.resolve():
         raise UserError(f"{ROOT} is no git repository: accepted code is taken from its history; clone the project.")
 
 

@@ -64,13 +64,22 @@ def of_method(config: dict[str, Any], steps: int, folder: Path) -> Found:
         found["select/psnr"] = torch.as_tensor(cli.trainer.callback_metrics["select/psnr"])
         parameters = {name for name, _ in method.named_parameters()}
         for name, value in method.state_dict().items():
-            found[f"{'weight' if name in parameters else 'buffer'} {name}"] = value
+            found |= dict(_tensors(f"{'weight' if name in parameters else 'buffer'} {name}", value))
     method.iterations = min(method.iterations, steps)
     cli.datamodule.open()
     batch = next(iter(cli.datamodule.test_dataloader()))
     with torch.no_grad():
         found["layers"] = method.eval()(batch.mixture, list(range(len(batch.mixture))))
     return found
+
+
+def _tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """The numbers of a state, which may be nested."""
+    if isinstance(value, dict | list | tuple):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _tensors(f"{name}.{key}", part)
+    elif isinstance(value, Tensor | int | float):
+        yield name, torch.as_tensor(value)
 
 
 def of_dataset(config: dict[str, Any], folder: Path) -> Found:

@@ -41,7 +41,7 @@ class Statement:
         node: its syntax.
         binds: names that it gives to the module.
         imports: modules that it imports, each with the name it takes from them; those within functions, too.
-        uses: names that it mentions, each with the attribute that is taken of it, or ``ALL``.
+        uses: names that it mentions, each with the attributes that are taken of it, such as ``a.b``, or ``ALL``.
         alone: whether it counts only where one of its names is reached; the others run on import, and may do anything.
     """
 
@@ -132,7 +132,7 @@ def _running(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _mentioned(root: ast.stmt) -> tuple[frozenset[tuple[str, str]], list[ast.Import | ast.ImportFrom]]:
-    """Names below a node, each with the attribute that is taken of it or ``ALL``, and the imports there."""
+    """Names below a node, each with the attributes that are taken of it or ``ALL``, and the imports there."""
     names: set[tuple[str, str]] = set()
     imports: list[ast.Import | ast.ImportFrom] = []
     stack: list[ast.AST] = [root]
@@ -140,8 +140,15 @@ def _mentioned(root: ast.stmt) -> tuple[frozenset[tuple[str, str]], list[ast.Imp
         node = stack.pop()
         if isinstance(node, ast.Name):
             names.add((node.id, ALL))
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            names.add((node.value.id, node.attr))
+        elif isinstance(node, ast.Attribute):
+            attributes, head = [node.attr], node.value
+            while isinstance(head, ast.Attribute):
+                attributes.append(head.attr)
+                head = head.value
+            if isinstance(head, ast.Name):
+                names.add((head.id, ".".join(reversed(attributes))))
+            else:
+                stack.append(head)
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, str):  # an annotation in quotes, or a name that is looked up
                 names.add((node.value, ALL))
@@ -287,15 +294,30 @@ class _Reach:
             return
         self.reached.add(statement)
         self._queue += statement.imports
-        for name, attribute in statement.uses:
+        for name, attributes in statement.uses:
             for other in source.bound.get(name, ()):
-                target = ".".join(other.imports[0]) if other.imported else ""
-                if target and attribute != ALL and self._enter(target):
-                    # A name of an imported module: of that module, no more than this name.
-                    self.reached.add(other)
-                    self._queue.append((target, attribute))
-                else:
-                    self._queue.append((source.name, name))
+                self._take(source, other, name, attributes)
+            head, _, last = name.rpartition(".")
+            if attributes == ALL and name.partition(".")[0] in self.packages and name.replace(".", "").isidentifier():
+                self._queue += [(name, ALL), (head, last)]  # an import path in quotes, such as a default class
+
+    def _take(self, source: Module, statement: Statement, name: str, attributes: str) -> None:
+        """Reach a name that a statement binds, or no more of it than the attributes that are taken."""
+        if not statement.imported:
+            self._queue.append((source.name, name))
+            return
+        base, taken = statement.imports[0]
+        first, *more = attributes.split(".")
+        if taken != ALL and first != ALL and self._enter(f"{base}.{taken}"):
+            self.reached.add(statement)  # of a module, no more than this name
+            self._queue.append((f"{base}.{taken}", first))
+            return
+        self._queue.append((source.name, name))
+        if taken == ALL and first != ALL:  # `import a` or `import a.b`, and then a.b.c.d: any of them may be a module
+            inner = name if base.split(".")[0] == name else base
+            for part in (first, *more):
+                inner = f"{inner}.{part}"
+                self._queue.append((inner, ALL))
 
     def _derived(self) -> None:
         """Reach the classes that derive from those that are reached."""

@@ -29,10 +29,12 @@ TRAINING = (
     "benchmark.interruption.Resumable.on_train_batch_start",
     "benchmark.lightning_cli.UnblendCLI.__init__",
     "benchmark.lightning_cli.UnblendCLI.instantiate_trainer",
+    "benchmark.score.image_seed",
 )
-"""All of ``benchmark`` that decides what training computes, beside methods and data: how a configuration becomes a
-trainer, how each step's noise is seeded, which checkpoint is chosen. These functions are training's fingerprint, and
-nothing that they call, so that the rest may be rebuilt at will; a function that comes to matter must be named here.
+"""All of ``benchmark`` that decides what layers a cell gives, beside methods and data: how a configuration becomes a
+trainer, how the noise of each step and of each test image is seeded, which checkpoint is chosen. These functions are
+training's fingerprint, and nothing that they call, so that the rest may be rebuilt at will; a function that comes to
+matter must be named here.
 """
 
 METRICS = "benchmark.metrics"
