@@ -204,7 +204,9 @@ def test_what_ships_is_listed_and_offered(
     listed = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     record = checks.sound(weights.FOLDER / "digits/unet/record.json")
     layers = ", ".join(record.spec["target"])
-    assert listed[1] == f"digits/unet U-Net Digits, embedded, 32 images digits {layers} {record.mean('psnr'):.2f} – 0.1"
+    size = weights.find("digits/unet").path.stat().st_size / 1e6
+    told = f"digits {layers} {record.mean('psnr'):.2f} – {size:.1f}"
+    assert listed[1] == f"digits/unet U-Net Digits, embedded, 32 images {told}"
     assert listed[2].startswith("rain/pagan PAGAN Rain, embedded, 32 images rain ")
     path = weights.FOLDER / "rain/pagan/record.json"
     path.rename(tmp_path / "aside.json")
