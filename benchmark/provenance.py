@@ -12,7 +12,17 @@ from typing import Any
 
 from benchmark.catalogue import ROOT
 
-PACKAGES = ("torch", "torchvision", "lightning", "jsonargparse", "numpy", "scikit-learn", "scikit-image", "pillow")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "lightning",
+    "torchmetrics",
+    "jsonargparse",
+    "numpy",
+    "scikit-learn",
+    "scikit-image",
+    "pillow",
+)
 
 
 def versions() -> dict[str, str]:

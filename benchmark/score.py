@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,9 @@ from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import SeparationMethod
 
+TELL_EVERY = 0.5
+"""Seconds from one word on how far scoring is to the next."""
+
 
 class Scoring(LightningModule):
     """Runs a method on test batches and scores each image on the device, in float32.
@@ -48,7 +52,7 @@ class Scoring(LightningModule):
         protocols = stored_for(spec["protocol"], spec["channels"])
         self.method, self.spec, self.seed, self.sampler = method, spec, seed, sampler
         self.scores = LayerScores(protocols, ordered=spec["ordered"], expected=total)
-        self.progress, self.total, self.passed = progress, total, 0
+        self.progress, self.total, self.passed, self.told = progress, total, 0, 0.0
         self.names: dict[int, str] = {}
         self.found: tuple[Scores, tuple[str, ...]] | None = None
 
@@ -69,8 +73,8 @@ class Scoring(LightningModule):
         if self.sampler is not None:
             for i, (place, name) in enumerate(zip(index, batch.ids, strict=True)):
                 self.sampler.write(place, name, batch.mixture[i], truth[i], estimates[i][self.scores.latest[i]])
-        if self.trainer.is_global_zero:
-            done = min(self.passed * world, self.total)
+        if self.trainer.is_global_zero and time.monotonic() - self.told > TELL_EVERY:
+            self.told, done = time.monotonic(), min(self.passed * world, self.total)
             write_json(self.progress, {"half": "score", "done": done, "total": self.total})
 
     def on_predict_end(self) -> None:

@@ -16,7 +16,7 @@ from jsonargparse import auto_cli
 
 from datamodules.errors import UserError
 from datamodules.mixing import GlassReflection, LightRain, Mixing, ThinClouds
-from datamodules.statistics import Clouds, Rain, Reflection, Statistic, Subject
+from datamodules.statistics import CloudsStatistics, RainStatistics, ReflectionStatistics, Statistic, Subject
 
 Range = tuple[float, float]
 
@@ -39,7 +39,7 @@ class Fit(NamedTuple):
 
 FITS = {
     "rain": Fit(
-        Rain,
+        RainStatistics,
         LightRain,
         {
             "length": [(6.0, 18.0), (8.0, 24.0), (10.0, 30.0), (20.0, 35.0)],
@@ -53,7 +53,7 @@ FITS = {
         aside=("density", "cover"),  # of every streak at once; authors of rain sets take some of the streaks
     ),
     "clouds": Fit(
-        Clouds,
+        CloudsStatistics,
         ThinClouds,
         {
             "opacity": [(0.2, 0.6), (0.35, 0.72), (0.4, 0.9)],
@@ -62,7 +62,7 @@ FITS = {
         },
     ),
     "reflection": Fit(
-        Reflection,
+        ReflectionStatistics,
         GlassReflection,
         {
             "sigma": [(1.0, 5.0), (0.3, 4.0), (0.2, 2.5), (0.1, 1.0)],

@@ -130,7 +130,7 @@ class Subject(ABC):
         return PHOTOGRAPHS if (self.root / PHOTOGRAPHS).is_dir() else EMBEDDED
 
 
-class Rain(Subject):
+class RainStatistics(Subject):
     """Light rain, as layers of 320×560 pixels."""
 
     origin = "streaks rendered after Garg & Nayar 2006; published angles"
@@ -159,7 +159,7 @@ class Rain(Subject):
         return _gathered(streaks(layer(k)) for k in range(self.count))
 
 
-class Haze(Subject):
+class HazeStatistics(Subject):
     """Haze of photographs without a depth map, against rooms with one."""
 
     origin = "RESIDE's published airlight and β; depth maps of NYU Depth v2, its training scenes"
@@ -193,7 +193,7 @@ class Haze(Subject):
         return _gathered(found)
 
 
-class Clouds(Subject):
+class CloudsStatistics(Subject):
     """Thin clouds over photographs, against RICE-I's training pairs."""
 
     origin = "RICE-I's training pairs"
@@ -212,7 +212,7 @@ class Clouds(Subject):
         return _gathered(cloud(mixture, layers[0]) for mixture, layers, _ in self._samples(data, mixing))
 
 
-class Reflection(Subject):
+class ReflectionStatistics(Subject):
     """Reflections of photographs, against the real training pairs."""
 
     origin = "the real training pairs (Real88)"
@@ -233,10 +233,10 @@ class Reflection(Subject):
 
 
 SUBJECTS: dict[str, Callable[..., Subject]] = {
-    "Rain": Rain,
-    "Haze": Haze,
-    "Clouds": Clouds,
-    "Reflection": Reflection,
+    "Rain": RainStatistics,
+    "Haze": HazeStatistics,
+    "Clouds": CloudsStatistics,
+    "Reflection": ReflectionStatistics,
 }
 """Task -> what can be compared."""
 

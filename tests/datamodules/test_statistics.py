@@ -20,7 +20,16 @@ from datamodules.measures import cloud, depth, glass, streaks
 from datamodules.mixing import LightRain, ThinClouds
 from datamodules.real_pairs import RealPairs
 from datamodules.sets import SETS
-from datamodules.statistics import SUBJECTS, Clouds, Haze, Rain, Reflection, Statistic, draw, training_pairs
+from datamodules.statistics import (
+    SUBJECTS,
+    CloudsStatistics,
+    HazeStatistics,
+    RainStatistics,
+    ReflectionStatistics,
+    Statistic,
+    draw,
+    training_pairs,
+)
 
 ROOT = Path(os.environ.get("UNBLEND_DATA") or "/nonexistent")
 
@@ -118,7 +127,7 @@ def test_no_test_pair_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return read(path, channels)
 
     monkeypatch.setattr(real_pairs, "read_image", watched)
-    statistics_ = {one.name: one for one in Clouds(tmp_path, 2).compare()}
+    statistics_ = {one.name: one for one in CloudsStatistics(tmp_path, 2).compare()}
     assert statistics_["opacity"].world == pytest.approx([0.5] * len(statistics_["opacity"].world), abs=0.01)
     test = RealPairs.open(SETS["rice1"], tmp_path, "test", shared=True)
     assert opened
@@ -141,7 +150,7 @@ def test_what_is_compared_trains_and_no_more() -> None:
 
 
 def test_an_unlike_generator_is_farther_from_the_world() -> None:
-    subject = Rain(ROOT, 6)
+    subject = RainStatistics(ROOT, 6)
     world = subject.world()
 
     def mean(mixing: LightRain) -> float:
@@ -165,7 +174,7 @@ def test_histograms_are_drawn_side_by_side(tmp_path: Path) -> None:
 def test_the_command_says_how_near_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(SUBJECTS, "Rain", partial(Rain, count=2))
+    monkeypatch.setitem(SUBJECTS, "Rain", partial(RainStatistics, count=2))
     cli.main(["verify", "--statistics", "Rain", "--out", str(tmp_path), "--root", str(tmp_path)])
     said = capsys.readouterr().out
     assert "length" in said
@@ -193,8 +202,10 @@ def test_a_fit_tries_every_range_and_names_the_best(
         fit("snow")
 
 
-@pytest.mark.parametrize(("subject", "needs", "most"), [(Clouds, "rice1", 0.9), (Haze, "nyu_depth", 0.6),
-                                                        (Reflection, "real88", 0.6)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("subject", "needs", "most"),
+    [(CloudsStatistics, "rice1", 0.9), (HazeStatistics, "nyu_depth", 0.6), (ReflectionStatistics, "real88", 0.6)],
+)
 def test_defaults_are_near_the_real_training_pairs(subject: type, needs: str, most: float) -> None:
     if not (ROOT / needs).is_dir() or (needs == "real88" and needs not in SETS):
         pytest.skip(f"no {needs}: set UNBLEND_DATA to a folder that holds it")
@@ -204,4 +215,4 @@ def test_defaults_are_near_the_real_training_pairs(subject: type, needs: str, mo
 
 
 def test_only_thin_clouds_are_fitted_to_rice1() -> None:
-    assert type(Clouds(ROOT).mixing()) is ThinClouds
+    assert type(CloudsStatistics(ROOT).mixing()) is ThinClouds
