@@ -21,7 +21,7 @@ from benchmark.plan import fingerprint, lock
 Kind = Literal["method", "dataset", "training", "metrics"]
 PACKAGES: dict[Kind, str] = {"method": "methods", "dataset": "datamodules"}
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised when a change to how methods are trained moves results."""
 
 TRAINING = (
