@@ -45,7 +45,7 @@ class SILS(TrainedMethod):
             it is in its place and as nothing in the others'.
         gan: kind of adversarial loss.
         penalty: on the discriminators' slope: ``one-centred`` on images between real and made ones, as in the authors'
-            code; ``r1``, zero-centred on real ones, which at this weight keeps them nearly blind; or ``none``.
+            code; ``r1``, zero-centred on real ones; or ``none``.
         gradient_penalty: its weight, in the discriminators' loss; of one place's slope, whatever the image's size.
         average: decay of an average of the generators' weights over steps, which then separates; 0 for none. After t
             steps it is at most (1 + t) / (10 + t), so that the random start is soon forgotten.
@@ -61,8 +61,11 @@ class SILS(TrainedMethod):
     Source: Liu & Lu, Separate In Latent Space (SILS). From the authors' code: α, the distance and the four levels that
         are compared, the networks, and a one-centred penalty. The default λ1 … λ3 are from a third party's
         reproduction. Reconstructed: weights of Eq. 7 and 8, learning rate and momentums (from the authors' sibling
-        work), the penalty's weight and its norm over whole images (10, as in Gulrajani et al.; the authors' is over
-        channels, pixel by pixel), and one step for generators and discriminators together where the paper alternates.
+        work), the penalty's norm over whole images (the authors' is over channels, pixel by pixel) and its weight, and
+        one step for generators and discriminators together where the paper alternates. The weight was tried on toy
+        images of 64×64 pixels (width 8, 8,000 images, the paper's losses, PSNR on the select role, half of the mixture
+        21.96 dB): 0.1 23.1 dB on both layers, no penalty at all 22.2 and 21.6; with 10 the critics follow their penalty
+        instead of the images, 17.7 and 20.1; with R1 of 10 they say nearly the same of all, 22.1 and 21.7.
     """
 
     version: ClassVar[int] = 2
@@ -92,7 +95,7 @@ class SILS(TrainedMethod):
         single_layer: float = 0.0,
         gan: Kind = "cross-entropy",
         penalty: Penalty = "one-centred",
-        gradient_penalty: float = 10.0,
+        gradient_penalty: float = 0.1,
         average: float = 0.0,
         features: str = "timm",
         lr: float = 1e-4,

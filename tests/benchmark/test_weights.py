@@ -312,10 +312,12 @@ def test_averaged_and_shared_weights_are_kept_once(tmp_path: Path) -> None:
     assert all(name.startswith("averaged.") for name in kept)
     shared = UNIT(width=4, spec=spec_of(1, 1, True)).eval()
     kept = load(packed(shared, tmp_path / "b.safetensors").read_bytes())
-    last = "encode.stages.4.0.weight"
-    assert f"of_mixtures.0.{last}" in kept
-    assert f"of_layers.0.{last}" not in kept
-    assert any(name.startswith("of_layers.0.decode.") for name in kept)
+    first = "shared.first.weight"
+    assert f"generators.0.encode_mixture.{first}" in kept
+    assert f"generators.0.encode_layer.{first}" not in kept
+    assert len([name for name in kept if name.startswith("generators.0.decode_") and name.endswith(first)]) == 1
+    assert any(name.startswith("generators.0.decode_layer.own.") for name in kept)
+    assert not any(name.startswith("generators.0.encode_layer.") for name in kept)
 
 
 def test_features_from_a_file_need_it_no_more(tmp_path: Path) -> None:
