@@ -216,9 +216,10 @@ def main(arguments: list[str]) -> None:
         return
     for folder, records in of_suites.items():
         write(folder, records, latex=options.latex)
-    from benchmark import gallery
+    from benchmark import front, gallery
 
     if options.folder is None:
+        front.write({folder.name: lines(records) for folder, records in of_suites.items()})
         page = gallery.build(found, COMMITTED)
     else:
         show([one.record for one in found], console)

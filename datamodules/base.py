@@ -339,6 +339,10 @@ class LayerDataModule(LightningDataModule, ABC):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self._resumed_at = state_dict["images_seen"]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For the processes that prepare samples: the trainer, and by it the method, stays here."""
+        return {**self.__dict__, "trainer": None}
+
     def _place(self) -> tuple[int, int]:
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)

@@ -1,5 +1,7 @@
 """The training stream: the same samples for any workers, any ranks, and after a resume."""
 
+import pickle
+
 import pytest
 import torch
 
@@ -119,3 +121,13 @@ def test_the_budget_is_whole_batches_between_looks_at_the_select_role() -> None:
     assert data.images <= 1000
     assert data.images % (7 * data.select_every) == 0
     assert data.images > 1000 - 7 * (data.select_every + 1)
+
+
+def test_a_data_set_goes_to_other_processes_without_its_trainer() -> None:
+    """A trainer holds the method, which may hold what cannot be pickled."""
+    data = Digits(batch_size=4)
+    data.trainer = lambda: None  # type: ignore[assignment]
+    sent = pickle.loads(pickle.dumps(data))
+    assert sent.trainer is None
+    assert data.trainer is not None
+    assert sent.batch_size == 4
