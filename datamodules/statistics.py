@@ -146,7 +146,9 @@ class RainStatistics(Subject):
         return LightRain()
 
     def world(self) -> Found:
-        return {name: numpy.array(values) for name, values in STREAKS.items()} | {"angle": uniform(*ANGLES)}
+        places = numpy.linspace(0, 18, 181)  # between the 19 quantiles
+        streaks_ = {name: numpy.interp(places, numpy.arange(19), values) for name, values in STREAKS.items()}
+        return streaks_ | {"angle": uniform(*ANGLES)}
 
     def generated(self, mixing: Mixing) -> Found:
         shape = torch.Size([1, 3, 320, 560])
@@ -287,12 +289,11 @@ def draw(statistics: list[Statistic], title: str, path: Path) -> None:
         for side, (values, colour) in enumerate(((one.generated, "#3366aa"), (one.world, "#cc7722"))):
             start, base = left + side * (width // 2 - 5), top + height - 40
             counts, _ = numpy.histogram(values.clip(low, high), edges)
-            for j, tall in enumerate(counts / max(counts.max(), 1) * (height - 62)):
+            for j, tall in enumerate(counts / max(counts.max(), 1) * (height - 80)):
                 pen.rectangle((start + 5 * j, base - round(tall), start + 5 * j + 3, base), fill=colour)
-            name = "generated" if side == 0 else "world"
-            pen.text((start, base + 3), f"{low:.3g}", fill="black", font=font)
-            pen.text((start + 45, base + 3), name, fill=colour, font=font)
-            pen.text((start + 118, base + 3), f"{high:.3g}", fill="black", font=font, anchor="ra")
+            pen.text((start, top + 16), "generated" if side == 0 else "world", fill=colour, font=font)
+            pen.text((start, base + 3), f"{low:.2g}", fill="black", font=font)
+            pen.text((start + 118, base + 3), f"{high:.2g}", fill="black", font=font, anchor="ra")
     path.parent.mkdir(parents=True, exist_ok=True)
     page.quantize(16).save(path, optimize=True)
 
