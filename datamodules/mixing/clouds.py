@@ -99,7 +99,7 @@ class ThinClouds(Clouds):
     def __init__(
         self,
         opacity: tuple[float, float] = (0.35, 0.72),
-        unevenness: tuple[float, float] = (0.003, 0.12),
+        unevenness: tuple[float, float] = (0.003, 0.15),
         brightness: tuple[float, float] = (0.97, 1.0),
         shadowed: float = 0.1,
         shadow: tuple[float, float] = (0.0, 0.3),
@@ -118,7 +118,7 @@ class ThinClouds(Clouds):
         return {**parameters, "grain": strength * torch.randn(shape[1:], generator=generator)}
 
     def thickness(self, generator: torch.Generator, height: int, width: int) -> tuple[Tensor, Tensor]:
-        noise = octave_noise(generator, height, width, coarsest=2, persistence=0.4)
+        noise = octave_noise(generator, height, width, coarsest=2, persistence=0.5)
         least, most = self.unevenness
         uneven = least * (most / least) ** (torch.rand((), generator=generator) ** 3)
         even = (noise - noise.mean()) / noise.std().clamp_min(1e-6)
