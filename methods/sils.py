@@ -68,7 +68,7 @@ class SILS(TrainedMethod):
         instead of the images, 17.7 and 20.1; with R1 of 10 they say nearly the same of all, 22.1 and 21.7.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     card = MethodCard(
         title="SILS", paper="Separate In Latent Space (SILS)", year=2020, supervision="unpaired",
         scales=(1,), ordered_only=True,
