@@ -28,8 +28,8 @@ def measured(suites: Mapping[str, Mapping[str, Sequence[Line]]]) -> str:
     if not any(suites.values()):
         return "Nothing is published yet: everything is being measured anew.\n"
     parts = [
-        "The best rows of each published data set, PSNR in dB and SSIM of the layers that the task is for, under the task's",
-        "own protocol; `±` is the standard deviation over seeds, where there are several.",
+        "The best rows of each published data set, PSNR in dB and SSIM of the layers that the task is for, under the",
+        "task's own protocol; `±` is the standard deviation over seeds, where there are several.",
         "",
         "| data | method | PSNR (dB) | SSIM | parameters |",
         "| --- | --- | ---: | ---: | ---: |",

@@ -21,6 +21,9 @@ PARTS: dict[Kind, tuple[str, ...]] = {
 }
 """What is taken from history for each kind of component; the rest is as it is now, so that it alone is compared."""
 
+PACKAGE: dict[Kind, str] = {"method": "methods", "dataset": "datamodules", "metrics": "benchmark"}
+"""What a fingerprint may reach into: it must all be there when it is taken of another commit."""
+
 _OURS = ("benchmark", "methods", "datamodules")
 
 
@@ -87,7 +90,7 @@ class Past:
     def _files(self, commit: str, kind: Kind) -> Path:
         folder = self.folder / f"{commit}-{kind}"
         if not folder.is_dir():
-            there = _git("ls-tree", "--name-only", commit, "--", *PARTS[kind]).decode().split()
+            there = _git("ls-tree", "--name-only", commit, "--", PACKAGE[kind]).decode().split()
             packed = _git("archive", commit, "--", *there) if there else b""
             folder.mkdir(parents=True)
             if packed:
