@@ -194,7 +194,8 @@ class Place:
         shown = None
         with contextlib.suppress(UserError):
             shown = records.read(self.record) if self.record.is_file() else None
-        if shown is None or (shown.score_key, shown.variant) != (record.score_key, record.variant):
+        new = (record.score_key, record.variant, record.provenance)
+        if shown is None or (shown.score_key, shown.variant, shown.provenance) != new:
             records.write(self.record, record)
         samples = self.directory / "samples"
         if samples.is_dir():

@@ -14,7 +14,6 @@ from benchmark import fit as fitting
 from benchmark.files import read_json, write_json
 from benchmark.interruption import INTERRUPTED, Resumable
 from benchmark.jobs import Execution, Job
-from methods.recipe import TRAINED
 
 NOISY = '''
 import os
@@ -81,10 +80,8 @@ def cell(directory: Path, model: str = "noisy.Noisy", images: int = 192, **execu
 
 
 def weights(directory: Path) -> dict[str, torch.Tensor]:
-    held = torch.load(directory / "best.ckpt", weights_only=True)
-    both = {**held["state_dict"], **{f"{TRAINED}.{name}": value for name, value in held[TRAINED].items()}}
-    assert len(both) == 2 * len(held["state_dict"])
-    return both
+    held: dict[str, torch.Tensor] = torch.load(directory / "best.ckpt", weights_only=True)["state_dict"]
+    return held
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,8 @@ def test_untouched_metrics_pass(tmp_path: Path) -> None:
 
 
 BREAKS = {
-    "layers swapped": ("layer_scores", "layers[:, : estimates.shape[1]].float()",
-                       "layers[:, : estimates.shape[1]].float().flip(1)"),
+    "layers swapped": ("layer_scores", "layers = layers[:, : estimates.shape[1]]",
+                       "layers = layers[:, : estimates.shape[1]].flip(1)"),
     "range of 255": ("functional", "data_range=1.0", "data_range=255.0"),
     "halved SSIM window": ("functional", 'sizes = {"gaussian": 11, "uniform": 7}',
                            'sizes = {"gaussian": 5, "uniform": 3}'),

@@ -177,14 +177,14 @@ def test_mixtures_of_real_objects_train_at_the_brightness_of_their_layers_produc
     for k in range(12):
         generator = torch.Generator().manual_seed(k)
         sample = data.draw("train", k, generator)
-        raw = data._pairs["train"].crop(k, 30, torch.Generator().manual_seed(k))
+        raw = data.opened("train").crop(k, 30, torch.Generator().manual_seed(k))
         assert sample.mixture is not None
         assert raw.mixture is not None
         assert raw.name == sample.name
         assert torch.equal(raw.sources, sample.sources)
         scale = exposure(raw.mixture, sample.mixture[None])
         scales.add(round(scale, 2))
-        whole = data._pairs["train"].whole([pair.name for pair in data._pairs["train"].pairs].index(raw.name[7:]))
+        whole = data.opened("train").whole([pair.name for pair in data.opened("train").pairs].index(raw.name[7:]))
         assert whole.mixture is not None
         assert torch.allclose(whole.sources.prod(0) * scale, whole.mixture, atol=1e-3)
     assert len(scales) > 2

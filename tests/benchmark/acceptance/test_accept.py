@@ -129,7 +129,7 @@ def test_outside_a_repository_there_is_nothing_to_compare_with(inside: Path) -> 
 
 
 def test_a_version_that_went_down_is_refused(inside: Path) -> None:
-    edit(inside, LOCK, "unet:\n  version: 1", "unet:\n  version: 3")
+    edit(inside, LOCK, "unet:\n  version: 2", "unet:\n  version: 3")
     commit(inside, "higher in the lock")
     version = identity.component("unet").version
     with pytest.raises(UserError, match=f"unet: its source says version {version}, versions.lock 3: a version never"):
@@ -142,7 +142,7 @@ def test_what_is_accepted_already_needs_no_evidence(inside: Path, capsys: pytest
     edit(inside, "methods/unet.py", '"""', '"""Once more: ')
     commit(inside, "a docstring")
     accept(["unet"])
-    assert "unet@1: its code is accepted already\nnothing to accept" in capsys.readouterr().out
+    assert "unet@2: its code is accepted already\nnothing to accept" in capsys.readouterr().out
 
 
 def test_without_an_accepted_commit_the_version_must_be_raised(inside: Path) -> None:
@@ -298,7 +298,7 @@ def test_what_computes_the_same_is_accepted_and_what_does_not_is_refused(project
     }
     (project / "benchmark/goldens.json").write_text(json.dumps({"suite": "smoke", "log": [], "cells": kept}))
     # The same steps by another line; and half a percent more, which no band of scores would show.
-    edit(project, "methods/unet.py", "class UNet(SeparationMethod):", "class UNet(SeparationMethod):\n    two = 2\n")
+    edit(project, "methods/unet.py", "class UNet(TrainedMethod):", "class UNet(TrainedMethod):\n    two = 2\n")
     edit(
         project,
         "methods/half_mixture.py",
@@ -310,7 +310,7 @@ def test_what_computes_the_same_is_accepted_and_what_does_not_is_refused(project
     assert done.returncode == 2, done.stdout + done.stderr
     assert "half_mixture: digits × half_mixture #1: layers differ by 0.005, allowed is 0.0001" in done.stdout
     assert "half_mixture: the changed code does not compute the same: raise its version" in done.stderr
-    assert "unet@1: accepted (20 steps (layers, where it does not train) of 1 of 1 rows: " in done.stdout
+    assert "unet@2: accepted (20 steps (layers, where it does not train) of 1 of 1 rows: " in done.stdout
     locked = lock.read(project / LOCK)
     assert len(locked["half_mixture"].fingerprints) == 1
     _, second = locked["unet"].fingerprints
