@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentError
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -28,6 +29,9 @@ from methods.base import SeparationMethod
 
 ARRAYS = 100
 """Images that metrics are compared on."""
+
+_NOT_HERE = (UserError, ArgumentError)
+"""What ends a row without results: data that are not here, or an option that the accepted code does not have yet."""
 
 Found = dict[str, Tensor]
 """Name of a quantity -> its values."""
@@ -178,7 +182,7 @@ def main(job: Path, out: Path) -> None:
 
     Args:
         job: JSON: ``steps``; rows of ``methods`` and ``datasets``, each name -> configuration; whether ``metrics``.
-        out: file of the results, for each row and for ``metrics``; a row whose data are not here has none.
+        out: file of the results, for each row and for ``metrics``; a row whose data are not here, or whose options the code does not have, has none.
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -187,10 +191,10 @@ def main(job: Path, out: Path) -> None:
     found: dict[str, Found] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, config in asked["methods"].items():
-            with contextlib.suppress(UserError):
+            with contextlib.suppress(*_NOT_HERE):
                 found[name] = of_method(config, asked["steps"], Path(folder, "method"))
         for name, config in asked["datasets"].items():
-            with contextlib.suppress(UserError):
+            with contextlib.suppress(*_NOT_HERE):
                 found[name] = of_dataset(config, Path(folder, "data"))
         if asked["metrics"]:
             found["metrics"] = of_metrics()
