@@ -182,7 +182,8 @@ def main(job: Path, out: Path) -> None:
 
     Args:
         job: JSON: ``steps``; rows of ``methods`` and ``datasets``, each name -> configuration; whether ``metrics``.
-        out: file of the results, for each row and for ``metrics``; a row whose data are not here, or whose options the code does not have, has none.
+        out: file of the results, for each row and for ``metrics``; a row whose data are not here, or whose options the
+            code does not have, has none.
     """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -125,7 +125,9 @@ if __name__ == "__main__":
         callbacks=[Selection(data.spec)],
     )
     found = trainer.validate(method, datamodule=data, verbose=False)
-    print("RANK", trainer.global_rank, float(found[0]["select/psnr"]).hex())
+    print("RANK", trainer.global_rank, float(found[0]["select/psnr"]).hex(), flush=True)
+    torch.distributed.barrier()  # the first process takes the other along when it ends
+    torch.distributed.destroy_process_group()
 """
 
 

@@ -235,6 +235,8 @@ def test_a_version_is_that_of_the_nearest_base(project: Path) -> None:
         found: dict[str, int] = json.loads(done.stdout)
         return found
 
+    variant = project / "methods/double_dip.py"  # as if it had no version of its own
+    variant.write_text(variant.read_text().replace("    version: ClassVar[int] = 2\n", ""))
     first = ask_versions()
     file = project / "methods/bits_net.py"
     source = file.read_text()
