@@ -53,14 +53,13 @@ def _rows(suite: str, dataset: str, table: Sequence[Line]) -> list[str]:
     return rows
 
 
-def write(suites: Mapping[str, Mapping[str, Sequence[Line]]], path: Path | None = None) -> None:
+def write(suites: Mapping[str, Mapping[str, Sequence[Line]]], path: Path) -> None:
     """Put the part into the README, where it has its marks.
 
     Args:
         suites: as of ``measured``.
-        path: of the file; default the project's.
+        path: of the file.
     """
-    path = path or README
     text = path.read_text() if path.is_file() else ""
     if BEGIN in text and END in text:
         before, after = text.partition(BEGIN)[0], text.partition(END)[2]

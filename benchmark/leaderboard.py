@@ -219,7 +219,8 @@ def main(arguments: list[str]) -> None:
     from benchmark import front, gallery
 
     if options.folder is None:
-        front.write({folder.name: lines(records) for folder, records in of_suites.items()})
+        shown = {folder.name: lines(records) for folder, records in of_suites.items()}
+        front.write(shown, COMMITTED.parent / "README.md")
         page = gallery.build(found, COMMITTED)
     else:
         show([one.record for one in found], console)
