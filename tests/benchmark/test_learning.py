@@ -31,8 +31,8 @@ def test_points_are_measured_once_and_kept(tiny: None, tmp_path: Path, monkeypat
     assert [row.what for row in rows] == ["U-Net, 0.01 min", "U-Net, 0.05 min"]
     held = read_json(tmp_path / "learning.json")
     short, long = held["points"]
-    assert long["images"] == pytest.approx(5 * short["images"], abs=8)
-    assert 0.02 < long["spent"] < 0.2, "processor time, as planned but for the machine's moods"
+    assert long["images"] == pytest.approx(5 * short["images"], rel=0.05)
+    assert 0.02 < long["spent"] < 0.5, "processor time, as planned but for the machine's moods"
     assert long["psnr"] > long["trivial"] + 0.2
     table = (tmp_path / "learning.md").read_text()
     assert f"| U-Net | Digits | {long['precision']} | {long['trivial']:.2f} | {short['psnr']:.2f} |" in table
