@@ -72,18 +72,15 @@ class TrainedMethod(SeparationMethod, ABC):
 
     def configure_optimizers(self) -> Any:
         """Adam, or AdamW where weights decay; with its schedule, if it has one."""
-        scaler = getattr(getattr(self._trainer, "precision_plugin", None), "scaler", None)
-        # A fused step would undo the scaling of float16's gradients after they are clipped, not before.
-        fused = not (self.clip and scaler is not None)
         if self.weight_decay:
             plain = [weight for weight in self.parameters() if weight.ndim < 2]
             decayed = [weight for weight in self.parameters() if weight.ndim >= 2]
             groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
             optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-                groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=fused
+                groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay
             )
         else:
-            optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, betas=self.betas, fused=fused)
+            optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, betas=self.betas)
         if not self.cosine and not self.warm_up:
             return optimizer
         schedule = LambdaLR(
