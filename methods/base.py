@@ -180,7 +180,7 @@ class SeparationMethod(LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Adam with the learning rate ``lr``; ``methods.recipe`` has more to offer."""
-        return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"], betas=self.betas)
+        return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"], betas=self.betas, fused=True)
 
     def embed(self, batch: LayerBatch) -> Codes:
         """Codes of a batch's mixtures and layers in the method's latent spaces; empty where it has none.

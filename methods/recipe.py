@@ -71,22 +71,31 @@ class TrainedMethod(SeparationMethod, ABC):
     # Learning rate, decay and clipping ----------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
-        """Adam, or AdamW where weights decay; with its schedule, if it has one."""
+        """Adam, or AdamW where weights decay, fused where it may be; with its schedule, if it has one."""
         if self.weight_decay:
             plain = [weight for weight in self.parameters() if weight.ndim < 2]
             decayed = [weight for weight in self.parameters() if weight.ndim >= 2]
             groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
             optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-                groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay
+                groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=self.fused
             )
         else:
-            optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, betas=self.betas)
+            optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, betas=self.betas, fused=self.fused)
         if not self.cosine and not self.warm_up:
             return optimizer
         schedule = LambdaLR(
             optimizer, Schedule(int(self.trainer.estimated_stepping_batches), self.warm_up, self.cosine)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    @property
+    def fused(self) -> bool:
+        """Whether a step of Adam passes over memory once, and not once for each of its operations.
+
+        Not where float16's gradients are scaled and clipped: a fused step would undo the scaling after the clipping.
+        """
+        scaler = getattr(getattr(self._trainer, "precision_plugin", None), "scaler", None)
+        return not (self.clip and scaler is not None)
 
     def configure_gradient_clipping(
         self,
