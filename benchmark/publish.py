@@ -84,6 +84,9 @@ def problems(one: Found) -> Iterator[str]:
         yield "its key is not that of this checkout's suite: its configuration is another one; run the suite again"
     elif not other and cell.score_key(record.data_digest) != record.score_key:
         yield "its score key is not that of its data and of this checkout's metrics: run the suite again"
+    for part, known in now.items():
+        if "@" not in known:
+            yield f"its {part} is known by a fingerprint alone ({known}): `unblend accept` enters it in versions.lock"
     weights = one.cell / "best.ckpt"
     if record.checkpoint_sha256 is not None:
         if not weights.is_file():

@@ -25,9 +25,8 @@ class Selection(Callback):
     """
 
     def __init__(self, spec: LayerSpec) -> None:
-        target = dict(spec).get("target", spec["scored"])
         self.layers = len(spec["scored"])
-        self.target = [k for k, name in enumerate(spec["scored"]) if name in target]  # type: ignore[operator]
+        self.target = [k for k, name in enumerate(spec["scored"]) if name in spec["target"]]
         self.scores = LayerScores([spec["protocol"]], ordered=spec["ordered"], metrics=["psnr"])
         self.passed = 0
 

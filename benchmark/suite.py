@@ -97,7 +97,7 @@ def load(name: str) -> list[Cell]:
     except yaml.YAMLError as error:
         raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
     _check_keys(f"suite {path}", suite, _SUITE_KEYS)
-    safe_name(f"suite {path}", "the file's name", path.stem)
+    safe_name(f"suite {path}", "suite", path.stem)
     _check_seeds(f"suite {path}", suite.get("seeds", [0]))
     for key in ("datasets", "methods"):
         if not suite.get(key):

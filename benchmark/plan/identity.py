@@ -30,11 +30,12 @@ TRAINING = (
     "benchmark.lightning_cli.UnblendCLI.__init__",
     "benchmark.lightning_cli.UnblendCLI.instantiate_trainer",
     "benchmark.score.image_seed",
+    "benchmark.selection.Selection",
 )
 """All of ``benchmark`` that decides what layers a cell gives, beside methods and data: how a configuration becomes a
-trainer, how the noise of each step and of each test image is seeded, which checkpoint is chosen. These functions are
-training's fingerprint, and nothing that they call, so that the rest may be rebuilt at will; a function that comes to
-matter must be named here.
+trainer, how the noise of each step and of each test image is seeded, which checkpoint is chosen. These are training's
+fingerprint, and nothing that they call, so that the rest may be rebuilt at will; what comes to matter must be named
+here.
 """
 
 METRICS = "benchmark.metrics"

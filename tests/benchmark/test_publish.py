@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from benchmark import records
+from benchmark import leaderboard, records, suite
+from benchmark import publish as publishing
 from benchmark.metrics.scores import Scores
 
 SUITE = """
@@ -120,6 +121,18 @@ def test_a_missing_cell_an_outside_method_and_changed_code_are_refused(project: 
     metrics.write_text(before)
     assert status == 1
     assert len(re.findall(r"its metrics is metrics\S+, this checkout's metrics\S+: run the suite again", said)) == 3
+
+
+def test_code_that_no_version_stands_for_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (one, *_) = (found for found in leaderboard.collect([project / "runs/tiny"]) if found.record.method == "unet")
+    known = {**one.record.identities, "method": "unet:0123456789abcdef"}
+    record = dataclasses.replace(one.record, suite="smoke", identities=known)
+    monkeypatch.setattr(suite.Cell, "identities", lambda self: known)
+    said = list(publishing.problems(dataclasses.replace(one, record=record)))
+    assert [line for line in said if "its method" in line] == [
+        "its method is known by a fingerprint alone (unet:0123456789abcdef): `unblend accept` enters it in "
+        "versions.lock"
+    ]
 
 
 def test_sound_records_are_copied_with_pictures_and_logs_and_shown(project: Path, publish: Publish) -> None:

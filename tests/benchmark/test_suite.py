@@ -30,6 +30,11 @@ def test_every_suite_of_the_project_is_valid(name: str) -> None:
     assert "half_mixture" in methods or not classes & alike
 
 
+def test_a_suite_is_not_called_like_the_store(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a suite cannot be called store: that is the folder of all cells"):
+        suite.load(write(tmp_path / "store.yaml"))
+
+
 def test_a_row_that_needs_no_seeds_has_one(tmp_path: Path) -> None:
     path = write(tmp_path / "some.yaml", seeds=[0, 1], methods=["UNet", {"name": "Identity", "seeds": [0]}])
     assert [str(cell.path) for cell in suite.load(path)] == [
