@@ -89,7 +89,7 @@ class DMGN(TrainedMethod):
 
     card = MethodCard(
         title="DMGN", paper="Feng et al., Deep-Masking Generative Network", year=2021, supervision="paired",
-        layers=(2,), channels=(3,), scales=(1,), ordered_only=True,
+        layers=(2,), channels=(3,), scales=(1,), ordered_only=True, residual=True,
     )  # fmt: skip
     version: ClassVar[int] = 2
     multiple = 4

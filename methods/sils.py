@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, ClassVar
 
 import torch
@@ -47,8 +46,6 @@ class SILS(TrainedMethod):
         penalty: on the discriminators' slope: ``one-centred`` on images between real and made ones, as in the authors'
             code; ``r1``, zero-centred on real ones; or ``none``.
         gradient_penalty: its weight, in the discriminators' loss; of one place's slope, whatever the image's size.
-        average: decay of an average of the generators' weights over steps, which then separates; 0 for none. After t
-            steps it is at most (1 + t) / (10 + t), so that the random start is soon forgotten.
         features: VGG19's weights to begin with: ``timm``, ``random``, or a file's path.
         lr: learning rate of Adam.
         cosine: let the learning rate fall to zero over the run.
@@ -69,7 +66,7 @@ class SILS(TrainedMethod):
         nearly the same of every image.
     """
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     card = MethodCard(
         title="SILS", paper="Separate In Latent Space (SILS)", year=2020, supervision="unpaired",
         scales=(1,), ordered_only=True,
@@ -77,7 +74,6 @@ class SILS(TrainedMethod):
     multiple = MULTIPLE
     smallest = SMALLEST
     betas = (0.5, 0.999)
-    averaged_steps: Tensor
 
     def __init__(
         self,
@@ -97,7 +93,6 @@ class SILS(TrainedMethod):
         gan: Kind = "cross-entropy",
         penalty: Penalty = "one-centred",
         gradient_penalty: float = 0.1,
-        average: float = 0.0,
         features: str = "timm",
         lr: float = 1e-4,
         cosine: bool = False,
@@ -106,17 +101,13 @@ class SILS(TrainedMethod):
     ) -> None:
         super().__init__(lr=lr, cosine=cosine, **recipe)
         self.save_hyperparameters()
-        if width < 1 or scales < 1 or alpha <= 0 or not 0 <= average < 1:
+        if width < 1 or scales < 1 or alpha <= 0:
             raise UserError(
-                f"width {width}, scales {scales}, alpha {alpha:g}, average {average:g}: the first two must be at least "
-                "1, alpha positive, and average at least 0 and below 1."
+                f"width {width}, scales {scales}, alpha {alpha:g}: width and scales must be at least 1, alpha positive."
             )
         count, channels = (len(spec["layers"]), spec["channels"]) if spec else (2, 3)
         self.generators = Generators(count, generator, channels, width, norm, features)
         self.critics = nn.ModuleList(MultiScaleDiscriminator(channels, width, scales) for _ in range(count))
-        self.averaged = copy.deepcopy(self.generators).requires_grad_(False) if average else None
-        if average:
-            self.register_buffer("averaged_steps", torch.zeros(()))
         self.guard = CollapseGuard(fatal=False)
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
@@ -124,18 +115,18 @@ class SILS(TrainedMethod):
 
     def encode(self, mixture: Tensor) -> list[list[Tensor]]:
         """Mixtures (B, C, H, W) -> E_k(x) of each layer k: levels of features (B, F, h, w), the finest first."""
-        return [generate.encode(mixture) for generate in self._separators()]
+        return [generate.encode(mixture) for generate in self.generators]
 
     def decode(self, codes: list[list[Tensor]], mixture: Tensor) -> Tensor:
         """Such codes, and the mixture they are of -> layers (B, K, C, H, W)."""
-        pairs = zip(self._separators(), codes, strict=True)
+        pairs = zip(self.generators, codes, strict=True)
         return torch.stack([generate.decode(code, mixture) for generate, code in pairs], 1)
 
     def embed(self, batch: LayerBatch) -> Codes:
         """Of each layer's encoder the deepest features of mixtures and of its own layers, averaged to 4×4 places."""
         spaces: Codes = {}
         names = spec["layers"] if (spec := self.hparams["spec"]) else ["layer_1", "layer_2"]
-        for k, (name, generate) in enumerate(zip(names, self._separators(), strict=True)):
+        for k, (name, generate) in enumerate(zip(names, self.generators, strict=True)):
             images = {"mixture": batch.mixture}
             if k < batch.layers.shape[1]:
                 images[name] = batch.layers[:, k]
@@ -188,16 +179,3 @@ class SILS(TrainedMethod):
             loss = loss + len(mixtures) * F.l1_loss(made, truths[:, :, k].flatten(0, 1))
             seen.append([level.chunk(len(mixtures))[k] for level in code])
         return seen, self.hparams["single_layer"] * loss
-
-    def _separators(self) -> Generators:
-        return self.generators if self.averaged is None or self.training else self.averaged
-
-    def on_train_batch_end(self, outputs: Any, batch: LayerBatch, batch_idx: int) -> None:
-        if self.averaged is None:
-            return
-        with torch.no_grad():
-            share = 1 - ((1 + self.averaged_steps) / (10 + self.averaged_steps)).clamp_max(self.hparams["average"])
-            self.averaged_steps += 1
-            new = self.generators.state_dict()
-            for name, kept in self.averaged.state_dict().items():
-                kept.copy_(torch.lerp(kept, new[name], share.to(kept)) if kept.is_floating_point() else new[name])

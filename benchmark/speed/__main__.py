@@ -28,11 +28,12 @@ NAMES = {
     "page": "building and sorting a large page",
     "sweep": "what the runner costs per cell",
     "cells": "a sweep of real cells against a bare loop; two workers against one",
+    "rounding": "quality after the same training in float32 and in bfloat16; takes an hour",
     "learning": "quality after some minutes of one core; takes hours, so only where it is named",
 }
 """Modules of this package, in the order of the table; each has a ``main`` that gives rows."""
 
-LONG = {"learning"}
+LONG = {"learning", "rounding"}
 """Those that are measured only where they are named."""
 
 

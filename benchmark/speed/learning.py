@@ -179,7 +179,9 @@ def _class(entry: catalogue.Entry) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def train(task: Task, images: int, folder: Path, callbacks: Sequence[Callback]) -> tuple[SeparationMethod, str]:
+def train(
+    task: Task, images: int, folder: Path, callbacks: Sequence[Callback], asked: str = "auto"
+) -> tuple[SeparationMethod, str]:
     """Train a method on so many images; an interrupted training in the same folder goes on.
 
     Args:
@@ -187,6 +189,7 @@ def train(task: Task, images: int, folder: Path, callbacks: Sequence[Callback]) 
         images: the budget.
         folder: where a checkpoint is kept meanwhile.
         callbacks: beside those that every training has.
+        asked: precision.
 
     Returns:
         The method, ready to separate, and its precision.
@@ -194,7 +197,7 @@ def train(task: Task, images: int, folder: Path, callbacks: Sequence[Callback]) 
     seed_everything(0, verbose=False)
     stream = data_of(task, images)
     method: SeparationMethod = _class(catalogue.method(task.method))(**task.options, spec=stream.spec)
-    precision, channels_last = resolve("auto", method.card.low_precision, "cpu")
+    precision, channels_last = resolve(asked, method.card.low_precision, "cpu")
     if channels_last:
         method.to(memory_format=torch.channels_last)
     resumable = folder / f"{images}.ckpt"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark.errors import UserError
 from benchmark.files import read_json
-from benchmark.speed import learning
+from benchmark.speed import learning, rounding
 from benchmark.speed.chart import COLOURS, chart
 from benchmark.speed.learning import ProcessorTime, Task, decibels, main
 
@@ -89,3 +89,18 @@ def test_each_curve_has_its_colour_and_rises(tmp_path: Path) -> None:
         assert last[0] - first[0] > 450
         assert (last[1] < first[1]) == rises
     assert path.stat().st_size < 30_000
+
+
+def test_two_precisions_train_on_the_same_images_and_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = Task("UNet", {"width": 8, "depth": 1, "lr": 5e-3}, "Digits")
+    monkeypatch.setattr(rounding, "METHODS", {"U-Net": tiny})
+    arguments = ["--methods", "U-Net", "--minutes", "0.02", "--out", str(tmp_path)]
+    (row,) = rounding.main(arguments)
+    (pair,) = read_json(tmp_path / "rounding.json").values()
+    assert pair["full"] > pair["trivial"]
+    assert pair["low"] > pair["trivial"]
+    assert row.figure == pytest.approx(pair["low"] - pair["full"])
+    monkeypatch.setattr(rounding, "measure", lambda *_: 1 / 0)
+    assert rounding.main(arguments) == [row]
+    with pytest.raises(UserError, match="must be positive"):
+        rounding.main(["--minutes", "-1"])

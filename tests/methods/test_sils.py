@@ -370,28 +370,6 @@ def test_only_mixtures_teach_what_batch_normalisation_uses_in_testing() -> None:
     assert {part.momentum for part in one.modules() if isinstance(part, nn.BatchNorm2d)} == {0.1}
 
 
-def test_the_average_separates_and_training_does_not_move_it_at_once() -> None:
-    torch.manual_seed(0)
-    method = quiet(SILS(width=4, average=0.75, norm="instance", spec=spec_of()))
-    before = copy.deepcopy(method.averaged)
-    with torch.no_grad():
-        for parameter in method.generators.parameters():
-            parameter.add_(1.0)
-    expected, shares = 0.0, [0.9, 1 - 2 / 11, 1 - 3 / 12]  # the average soon forgets its start
-    for share in shares:
-        method.on_train_batch_end(None, batch_of(), 0)
-        expected += share * (1 - expected)
-        for old, new in zip(before.parameters(), method.averaged.parameters(), strict=True):  # type: ignore[union-attr]
-            assert torch.allclose(new, old + expected, atol=1e-6)
-    method.averaged_steps.fill_(1000)
-    method.on_train_batch_end(None, batch_of(), 0)
-    expected += 0.25 * (1 - expected)
-    for old, new in zip(before.parameters(), method.averaged.parameters(), strict=True):  # type: ignore[union-attr]
-        assert torch.allclose(new, old + expected, atol=1e-6)
-    mixture = batch_of().mixture
-    assert not torch.allclose(method.eval()(mixture), torch.stack([g(mixture) for g in method.generators], 1))
-
-
 @pytest.mark.parametrize("method_class", [SILS, CycleGAN, UNIT])
 def test_they_take_unpaired_data_with_an_order_alone(method_class: type[SeparationMethod]) -> None:
     accepts = method_class.card.accepts
