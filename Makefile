@@ -13,7 +13,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	-@test ! -e .git || git config diff.unblend-scores.textconv "$(BIN)/python -m benchmark.record_text"
+	-@test ! -e .git || git config diff.unblend-scores.textconv "$(BIN)/python -m benchmark.results.record_text"
 	touch $@
 
 bench: setup
@@ -50,7 +50,7 @@ speed: setup
 
 # One contact sheet for each data set, from what is embedded or generated.
 pictures: setup
-	for task in $$($(BIN)/python -c "from benchmark import catalogue; print(*catalogue.datasets())"); do \
+	for task in $$($(BIN)/python -c "from benchmark.plan import catalogue; print(*catalogue.datasets())"); do \
 		$(BIN)/unblend show $$task --rows 2 --height 128 --out docs/pictures/$$task.png || exit 1; \
 	done
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from benchmark import catalogue, leaderboard, method_pages
+from benchmark.plan import catalogue
+from benchmark.results import collection, method_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,9 +31,9 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
     made = {name: method_pages.section(contributing, title) for name, title in SECTIONS.items()}
-    claims = leaderboard.COMMITTED / "CLAIMS.md"
+    claims = collection.COMMITTED / "CLAIMS.md"
     made["claims.md"] = claims.read_text() if claims.is_file() else NO_CLAIMS
-    published = [one.record for one in leaderboard.collect(leaderboard.folders_of(leaderboard.COMMITTED))]
+    published = [one.record for one in collection.collect(collection.folders_of(collection.COMMITTED))]
     for entry in catalogue.methods().values():
         made[f"methods/{entry.folder}_{entry.name}.md"] = method_pages.page(entry, published)
     for name, text in made.items():

@@ -353,7 +353,7 @@ def of_parts(paths: Iterable[str], roots: list[Path]) -> str:
     """Fingerprint of some functions and methods alone, whatever they call, and wherever they are moved.
 
     Args:
-        paths: of the parts, such as ``benchmark.interruption.Resumable.on_train_batch_start``.
+        paths: of the parts, such as ``benchmark.training.interruption.Resumable.on_train_batch_start``.
         roots: folders that hold their packages.
 
     Raises:

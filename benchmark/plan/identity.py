@@ -13,10 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from benchmark import catalogue
-from benchmark.catalogue import ROOT
 from benchmark.errors import UserError, unknown
-from benchmark.plan import fingerprint, lock
+from benchmark.plan import catalogue, fingerprint, lock
+from benchmark.plan.catalogue import ROOT
 
 Kind = Literal["method", "dataset", "training", "metrics"]
 PACKAGES: dict[Kind, str] = {"method": "methods", "dataset": "datamodules"}
@@ -25,12 +24,12 @@ TRAINING_VERSION = 2
 """Raised when a change to how methods are trained moves results."""
 
 TRAINING = (
-    "benchmark.fit.arguments",
-    "benchmark.interruption.Resumable.on_train_batch_start",
-    "benchmark.lightning_cli.UnblendCLI.__init__",
-    "benchmark.lightning_cli.UnblendCLI.instantiate_trainer",
-    "benchmark.score.image_seed",
-    "benchmark.selection.Selection",
+    "benchmark.training.fit.arguments",
+    "benchmark.training.interruption.Resumable.on_train_batch_start",
+    "benchmark.training.lightning_cli.UnblendCLI.__init__",
+    "benchmark.training.lightning_cli.UnblendCLI.instantiate_trainer",
+    "benchmark.scoring.score.image_seed",
+    "benchmark.training.selection.Selection",
 )
 """All of ``benchmark`` that decides what layers a cell gives, beside methods and data: how a configuration becomes a
 trainer, how the noise of each step and of each test image is seeded, which checkpoint is chosen. These are training's

@@ -18,11 +18,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from benchmark import fit, score
 from benchmark.files import read_json
-from benchmark.jobs import Execution, Job
-from benchmark.places import Place, places
+from benchmark.plan.execution import Execution, Job
+from benchmark.running.places import Place, places
+from benchmark.scoring import score
 from benchmark.speed.rows import Row, show
+from benchmark.training import fit
 
 LONG = 180.0
 """Seconds of training for which the ratio is told."""

@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
-from benchmark import catalogue
-from benchmark.precision import FULL, resolve
+from benchmark.plan import catalogue
+from benchmark.plan.precision import FULL, resolve
 from benchmark.speed.methods import training_step
 from benchmark.speed.rows import Row, by_turns, quotients, row, show
 from datamodules.base import LayerDataModule, sample_generator

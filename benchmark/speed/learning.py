@@ -27,16 +27,16 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer, seed_everything
 
-from benchmark import catalogue
 from benchmark.errors import UserError, unknown
 from benchmark.files import read_json, write_json, write_text
-from benchmark.interruption import Resumable
-from benchmark.lightning_cli import FiniteLoss
 from benchmark.metrics.layer_scores import LayerScores
-from benchmark.precision import low_precision_units, resolve
-from benchmark.provenance import processor
+from benchmark.plan import catalogue
+from benchmark.plan.precision import low_precision_units, resolve
+from benchmark.results.provenance import processor
 from benchmark.speed.chart import chart
 from benchmark.speed.rows import Row, number, show
+from benchmark.training.interruption import Resumable
+from benchmark.training.lightning_cli import FiniteLoss
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch
 from methods.base import SeparationMethod

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from benchmark.fit import ReportProgress
-from benchmark.interruption import Resumable
-from benchmark.lightning_cli import FiniteLoss
 from benchmark.speed.rows import Row, quotients, row, show
+from benchmark.training.fit import ReportProgress
+from benchmark.training.interruption import Resumable
+from benchmark.training.lightning_cli import FiniteLoss
 from datamodules.digits import Digits
 from methods.ligt import LiGT
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.metrics.scores import Scores
-from benchmark.records import Record
+from benchmark.results.records import Record
 
 LAYERS = ("background", "reflection")
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import gallery, leaderboard, records
-from benchmark.leaderboard import Found
 from benchmark.metrics.protocols import stored_for
+from benchmark.reports import leaderboard
+from benchmark.reports.page import gallery
+from benchmark.results import collection, records
+from benchmark.results.collection import Found
 from benchmark.speed import made
 from benchmark.speed.rows import Row, number, row, show
 
@@ -48,7 +50,7 @@ def main(folder: str | None = None) -> list[Row]:
                     one = record(method, dataset, seed)
                     records.write(suite / "records" / one.dataset / one.method / f"seed{seed}.json", one)
         started = time.perf_counter()
-        found: list[Found] = leaderboard.collect([suite])
+        found: list[Found] = collection.collect([suite])
         read = time.perf_counter()
         page = gallery.build(found, suite)
         built = time.perf_counter()

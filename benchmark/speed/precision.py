@@ -12,7 +12,7 @@ import sys
 
 import torch
 
-from benchmark.precision import low_precision_units
+from benchmark.plan.precision import low_precision_units
 from benchmark.speed.bare import keep_memory
 from benchmark.speed.methods import CASES, SECONDS, Case, training_step
 from benchmark.speed.rows import Row, by_turns, number, quotients, row, show

@@ -19,8 +19,8 @@ import torch
 
 from benchmark.errors import UserError, unknown
 from benchmark.files import read_json, write_json
-from benchmark.precision import FULL, LOW, low_precision_units
-from benchmark.provenance import processor
+from benchmark.plan.precision import FULL, LOW, low_precision_units
+from benchmark.results.provenance import processor
 from benchmark.speed.learning import SMALL_GAN, TASKS, Task, data_of, decibels, seconds_per_image, train
 from benchmark.speed.rows import Row, number, show
 

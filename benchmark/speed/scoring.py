@@ -16,7 +16,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from benchmark.metrics import PROTOCOLS, protocol, stored_for
 from benchmark.metrics.layer_scores import LayerScores, score_layers
-from benchmark.provenance import processor
+from benchmark.results.provenance import processor
 from benchmark.speed.rows import Row, by_turns, quotients, row, show
 
 SIDE, ROUNDS, SECONDS = 512, 9, 20.0

@@ -19,12 +19,13 @@ from typing import Any
 
 import yaml
 
-from benchmark import bench, records
-from benchmark.attempt import Half
-from benchmark.executors import Here, LocalExecutor
 from benchmark.files import read_json
-from benchmark.jobs import Execution, Fitted, Job
 from benchmark.plan.contents import write_data_digest
+from benchmark.plan.execution import Execution, Fitted, Job
+from benchmark.results import records
+from benchmark.running import bench
+from benchmark.running.attempt import Half
+from benchmark.running.executors import Here, LocalExecutor
 from benchmark.speed import made
 from benchmark.speed.rows import Row, show
 

@@ -44,7 +44,7 @@ def ran_project(unblend: Unblend) -> Callable[[Path, str], Path]:
         for package in ("benchmark", "methods", "datamodules"):
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "leaderboards" / "published", folder / "leaderboards" / "published")
-        (folder / "benchmark/suites/tiny.yaml").write_text(suite)
+        (folder / "benchmark/plan/suites/tiny.yaml").write_text(suite)
         (folder / ".gitignore").write_text("runs/\n__pycache__/\n")
         _git(folder, "init", "-q")
         _git(folder, "add", "-A")

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import bench, claims, records
 from benchmark.errors import UserError
-from benchmark.executors import Executor, LocalExecutor
 from benchmark.files import read_json, write_json
-from benchmark.jobs import Execution, Fitted, Job
 from benchmark.metrics.scores import Scores
 from benchmark.plan.contents import write_data_digest
-from benchmark.slurm import Slurm, SlurmExecutor
+from benchmark.plan.execution import Execution, Fitted, Job
+from benchmark.results import records
+from benchmark.running import bench, claims
+from benchmark.running.executors import Executor, LocalExecutor
+from benchmark.running.slurm import Slurm, SlurmExecutor
 
 SECONDS = float(os.environ.get("LIGHT_SECONDS", "0.01"))
 
@@ -87,7 +88,7 @@ def light(half: str, directory: Path, job: Job) -> None:
 class LightExecutor(LocalExecutor):
     """Forks from a server that has imported what a light half needs."""
 
-    preloaded = ("benchmark.bench",)
+    preloaded = ("benchmark.running.bench",)
     work = staticmethod(light)
 
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 import yaml
 
-from benchmark import records, samples
 from benchmark.files import read_json
-from benchmark.jobs import Execution, Job
+from benchmark.plan.execution import Execution, Job
+from benchmark.results import records, samples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -224,7 +224,7 @@ def cell(directory: Path, images: int) -> Path:
 
 def start(directory: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "benchmark.cell", "fit", str(directory)], env=environment)
+    return subprocess.Popen([sys.executable, "-m", "benchmark.running.cell", "fit", str(directory)], env=environment)
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from benchmark import checkpoints, cli
+from benchmark.commands import main as cli
 from benchmark.errors import UserError
+from benchmark.training import checkpoints
 from methods.unet import UNet
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from benchmark import claims
-from benchmark.processes import Process, host
+from benchmark.running import claims
+from benchmark.running.processes import Process, host
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,7 +71,7 @@ def test_of_many_that_want_a_cell_one_gets_it(tmp_path: Path) -> None:
 
 def test_a_dead_owners_claim_is_free_at_once_and_its_time_counts_on(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from benchmark import claims;"
+        "import sys, time; from pathlib import Path; from benchmark.running import claims;"
         "claim = claims.acquire(claims.Watch(Path(sys.argv[1])), sys.argv[2]);"
         "claim._begin -= 100; claim.beat(); print('held', flush=True); time.sleep(60)"
     )
@@ -132,7 +132,7 @@ def test_what_a_dead_owner_started_ends_before_its_successor_begins(tmp_path: Pa
     monkeypatch.setattr(claims, "PATIENCE", 0.2)
     first = taken(tmp_path)
     code = (
-        "import sys, time; from pathlib import Path; from benchmark import claims;"
+        "import sys, time; from pathlib import Path; from benchmark.running import claims;"
         "print(claims.join(Path(sys.argv[1]), sys.argv[2], 'fit-0'), flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -9,10 +9,11 @@ import re
 
 import pytest
 
-from benchmark import catalogue, leaderboard, published
-from benchmark.statistics import MEASURES
+from benchmark.plan import catalogue
+from benchmark.results import collection, published
+from benchmark.results.statistics import MEASURES
 
-PAGE = leaderboard.COMMITTED / "CLAIMS.md"
+PAGE = collection.COMMITTED / "CLAIMS.md"
 VERDICTS = (
     "holds", "holds at reduced size", "does not hold", "does not hold at reduced size", "not testable yet",
 )  # fmt: skip
@@ -70,7 +71,7 @@ def test_numbers_without_the_mark_have_records(row: list[str]) -> None:
     if MARK in row[1] or verdict(row[2])[0] == "not testable yet":
         return
     for suite in named(row[1]) & catalogue.suites().keys():
-        assert any((leaderboard.COMMITTED / suite / "records").rglob("*.json")), suite
+        assert any((collection.COMMITTED / suite / "records").rglob("*.json")), suite
 
 
 @needs_claims
@@ -87,8 +88,8 @@ def test_every_claim_is_there_once() -> None:
 def spreads() -> set[tuple[str, str]]:
     """Mean and standard deviation over seeds as tables print them, of each published row under each protocol."""
     found = set()
-    for suite in leaderboard.folders_of(leaderboard.COMMITTED):
-        under = leaderboard.under_each_protocol([one.record for one in leaderboard.collect([suite])])
+    for suite in collection.folders_of(collection.COMMITTED):
+        under = collection.under_each_protocol([one.record for one in collection.collect([suite])])
         for line in (line for tables in under.values() for lines in tables.values() for line in lines):
             for measured in (line.target, *line.layers.values()):
                 for measure, score in measured.items():

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmark import cli
+from benchmark.commands import main as cli
 from benchmark.errors import one_line
-from benchmark.suite import load
+from benchmark.plan.suite import load
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_fit_predict_and_evaluate(unblend: Any, tmp_path: Path) -> None:
     assert len(list((tmp_path / "layers").glob("*-digit_2.png"))) == 3
     done = unblend("evaluate", "--config", config, "--checkpoint", checkpoint, "--out", str(tmp_path / "scores"))
     assert done.returncode == 0, done.stderr
-    from benchmark import records
+    from benchmark.results import records
 
     record = records.read(tmp_path / "scores/records/digits/unet/seed0.json")
     assert len(record.ids) == 3

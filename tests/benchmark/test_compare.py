@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark import cli, compare, records
+from benchmark.commands import main as cli
 from benchmark.errors import UserError
+from benchmark.reports import compare
+from benchmark.results import records
 from benchmark.speed import made
 
 

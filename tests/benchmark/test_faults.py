@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark import records
 from benchmark.files import read_json
-from benchmark.processes import Process
+from benchmark.results import records
+from benchmark.running.processes import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 LIGHT = Path(__file__).with_name("light.py")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import fit as fitting
 from benchmark.files import read_json, write_json
-from benchmark.interruption import INTERRUPTED, Resumable
-from benchmark.jobs import Execution, Job
+from benchmark.plan.execution import Execution, Job
+from benchmark.training import fit as fitting
+from benchmark.training.interruption import INTERRUPTED, Resumable
 
 NOISY = '''
 import os

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark import join, new_method, suite
+from benchmark.commands import new_method
 from benchmark.errors import UserError
+from benchmark.plan import suite
+from benchmark.workflows import join
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import cli, latent
+from benchmark.commands import main as cli
+from benchmark.scoring import latent
 from datamodules.shapes import Shapes
 from datamodules.types import LayerBatch
 from methods.half_mixture import HalfMixture

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import cell, wandb_run
-from benchmark.jobs import Execution, Fitted, Job
-from benchmark.loggers import Tolerant
+from benchmark.plan.execution import Execution, Fitted, Job
+from benchmark.running import cell
+from benchmark.training import wandb_run
+from benchmark.training.loggers import Tolerant
 
 
 def make(directory: Path, record: Path, **execution: Any) -> Job:

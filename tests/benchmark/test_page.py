@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import gallery, leaderboard, records, samples
 from benchmark.files import write_json
+from benchmark.reports import leaderboard
+from benchmark.reports.page import gallery
+from benchmark.results import collection, records, samples
 from benchmark.speed import made as speed_made
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'\"&{{7*7}}"
@@ -68,12 +70,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     only_own = record("plain")
     only_own = dataclasses.replace(only_own, scores=only_own.scores._replace(protocols=("rgb@1",)))
     place(root, only_own)
-    return gallery.build(leaderboard.collect([root / "quick"]), root)
+    return gallery.build(collection.collect([root / "quick"]), root)
 
 
 def test_building_twice_changes_no_byte(page: Path) -> None:
     before = page.read_bytes()
-    assert gallery.build(leaderboard.collect([page.parent / "quick"]), page.parent).read_bytes() == before
+    assert gallery.build(collection.collect([page.parent / "quick"]), page.parent).read_bytes() == before
 
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_hostile_is_left(page: Path) -> None:
@@ -98,7 +100,7 @@ def test_pictures_are_kept_once_and_strangers_notes_are_not_followed(tmp_path: P
     (tmp_path / "secret.png").write_bytes((samples.folder(paths[0]) / "0-mixture.png").read_bytes() + b"secret")
     for files in ({"mixture": "../../../../../../secret.png"}, {"mixture": "/etc/passwd"}, {"else": "0-mixture.png"}):
         write_json(note, {"id": "000000", "layers": ["scene", "rain"], "files": files})
-        text = gallery.render(leaderboard.collect([tmp_path / "quick"]))
+        text = gallery.render(collection.collect([tmp_path / "quick"]))
         assert text.count("data:image/png") == 5
     assert samples.folder(paths[0]) == tmp_path / "quick/samples/rain/aaa/seed0"
 

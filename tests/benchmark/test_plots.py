@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmark import plots
-from benchmark.plots import Point
+from benchmark.reports.page import plots
+from benchmark.reports.page.plots import Point
 
 
 def test_the_front_has_what_nothing_beats() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import precision
 from benchmark.errors import UserError
+from benchmark.plan import precision
 
 INTEL = "processor : 0\nflags\t\t: fpu avx512f avx512_bf16 amx_tile amx_bf16\nbugs\t\t: none\n"
 OLD = "processor : 0\nflags\t\t: fpu avx2 fma f16c\nmodel name\t: amx_bf16 in name only\n"
@@ -75,7 +75,7 @@ def test_a_gpu_pays_where_it_has_bfloat16(processor: object, monkeypatch: pytest
 
 
 def test_this_processor_agrees_with_torch_and_needs_no_torch() -> None:
-    program = "import sys; from benchmark.precision import resolve, low_precision_units as u; "
+    program = "import sys; from benchmark.plan.precision import resolve, low_precision_units as u; "
     program += "resolve('auto', True, 'cpu'); assert 'torch' not in sys.modules; print('avx512_bf16' in u())"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     import torch

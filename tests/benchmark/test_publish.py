@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from benchmark import leaderboard, records, suite
-from benchmark import publish as publishing
 from benchmark.metrics.scores import Scores
+from benchmark.plan import suite
+from benchmark.results import collection, records
+from benchmark.workflows import publish as publishing
 
 SUITE = """
 budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
@@ -124,7 +125,7 @@ def test_a_missing_cell_an_outside_method_and_changed_code_are_refused(project: 
 
 
 def test_code_that_no_version_stands_for_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (one, *_) = (found for found in leaderboard.collect([project / "runs/tiny"]) if found.record.method == "unet")
+    (one, *_) = (found for found in collection.collect([project / "runs/tiny"]) if found.record.method == "unet")
     known = {**one.record.identities, "method": "unet:0123456789abcdef"}
     record = dataclasses.replace(one.record, suite="smoke", identities=known)
     monkeypatch.setattr(suite.Cell, "identities", lambda self: known)

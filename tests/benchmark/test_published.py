@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmark import catalogue, published
 from benchmark.errors import UserError
 from benchmark.metrics.protocols import PROTOCOLS
 from benchmark.metrics.scales import METRICS
-from benchmark.records import Record
+from benchmark.plan import catalogue
+from benchmark.reports import published
+from benchmark.results.records import Record
 from benchmark.speed.made import record as made
 
 NOT_MEASURED = {"printed_gflops", "printed_seconds", "vote_percent", "winning_samples"}

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark import records
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.metrics.protocols import stored_for
 from benchmark.metrics.scales import METRICS
+from benchmark.results import records
 from benchmark.speed.made import LAYERS, record, scores
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import bless, regression, score, suite
 from benchmark.errors import UserError
 from benchmark.files import read_json
-from benchmark.fit import arguments
-from benchmark.jobs import Execution
-from benchmark.lightning_cli import UnblendCLI
 from benchmark.metrics import layer_scores
-from benchmark.records import Record
+from benchmark.plan import suite
+from benchmark.plan.execution import Execution
+from benchmark.results.records import Record
+from benchmark.scoring import score
 from benchmark.speed import made
+from benchmark.training.fit import arguments
+from benchmark.training.lightning_cli import UnblendCLI
+from benchmark.workflows import bless, regression
 
 pytestmark = pytest.mark.filterwarnings("ignore:LightningCLI's args parameter")
 
@@ -90,7 +92,7 @@ TRIVIAL = [cell for cell in suite.load(regression.SUITE) if cell.method in ("ide
 @pytest.fixture(autouse=True)
 def unmeasured_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores are what matters here, not how long they take."""
-    monkeypatch.setattr("benchmark.cost.measure", lambda method, mixture: {})
+    monkeypatch.setattr("benchmark.scoring.cost.measure", lambda method, mixture: {})
 
 
 def scored(cells: list[suite.Cell], folder: Path) -> list[Record]:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchmark import catalogue, records, reproduce, suite
 from benchmark.errors import UserError
+from benchmark.plan import catalogue, suite
+from benchmark.results import records
+from benchmark.workflows import reproduce
 
 SUITE = """
 budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
@@ -78,7 +80,7 @@ def test_a_cell_gets_as_many_threads_as_it_had(project: Path, monkeypatch: pytes
         given.append(threads)
         raise SystemExit(1)
 
-    monkeypatch.setattr("benchmark.cli.bench", bench)
+    monkeypatch.setattr("benchmark.commands.main.bench", bench)
     for number, more, expected in ((3, [], 3), (None, [], None), (3, ["--threads", "2"], 2)):
         records.write(tmp_path / "one.json", dataclasses.replace(first, cost={**first.cost, "latency_threads": number}))
         with pytest.raises(SystemExit):

@@ -13,9 +13,9 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
-from benchmark.lightning_cli import UnblendCLI
 from benchmark.metrics.layer_scores import LayerScores
-from benchmark.selection import SELECTED, Selection
+from benchmark.training.lightning_cli import UnblendCLI
+from benchmark.training.selection import SELECTED, Selection
 from datamodules.base import EVERY_SCENE
 from datamodules.digits import Digits
 from datamodules.types import LayerSpec, Role, Sample, UserError
@@ -112,7 +112,7 @@ def test_estimates_that_cannot_be_scored_are_said(tmp_path: Path) -> None:
 TWO = """
 import sys, torch
 from lightning import Trainer
-from benchmark.selection import Selection
+from benchmark.training.selection import Selection
 from datamodules.digits import Digits
 from methods.unet import UNet
 

@@ -12,8 +12,9 @@ from kornia_rs.io import write_image_png_u16
 from PIL import Image
 from torch import Tensor
 
-from benchmark import cli, inference, separate
-from benchmark.inference import memory_per_pixel, separate_image
+from benchmark.commands import main as cli
+from benchmark.scoring import inference, separate
+from benchmark.scoring.inference import memory_per_pixel, separate_image
 from datamodules.errors import UserError
 from datamodules.images import Photo, read_photo, write_photo
 from methods.base import MethodCard, SeparationMethod

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from benchmark import resampling, statistics
-from benchmark.resampling import holm, paired
+from benchmark.results import resampling, statistics
+from benchmark.results.resampling import holm, paired
+from benchmark.results.statistics import POOLED, per_image, table
 from benchmark.speed.made import record, scores
-from benchmark.statistics import POOLED, per_image, table
 
 BOTH = {"background": 0, "reflection": 1}
 

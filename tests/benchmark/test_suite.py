@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark import catalogue, suite
 from benchmark.errors import UserError
+from benchmark.plan import catalogue, suite
 
 
 def write(path: Path, **value: Any) -> str:

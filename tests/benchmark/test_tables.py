@@ -13,10 +13,12 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
-from benchmark import checks, cli, leaderboard, records, tables
+from benchmark.commands import main as cli
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.plan import identity
+from benchmark.reports import leaderboard
+from benchmark.results import checks, collection, records, tables
 from benchmark.speed.made import record as made
 
 
@@ -47,7 +49,7 @@ def test_rebuilding_changes_no_byte_whatever_the_order(tmp_path: Path) -> None:
 
 
 def test_markdown_has_matrix_targets_and_layers() -> None:
-    text = tables.markdown("quick", leaderboard.lines(FOUND))
+    text = tables.markdown("quick", collection.lines(FOUND))
     assert "| method | digits | rain: background |" in text
     assert "| NMF | 13.00 (2) | 12.00 (2) |" in text
     assert "| DARK | – | 42.00 (1) |" in text
@@ -62,13 +64,13 @@ def test_markdown_has_matrix_targets_and_layers() -> None:
 
 
 def test_the_protocol_is_named_with_the_windows_where_images_are_small() -> None:
-    text = tables.markdown("quick", leaderboard.lines([record(window="8×8 at step 4")]))
+    text = tables.markdown("quick", collection.lines([record(window="8×8 at step 4")]))
     assert "protocol: rgb@1, LMSE windows 8×8 at step 4. made up." in text
 
 
 def test_what_is_not_ranked_says_why() -> None:
     old = {**record().identities, "metrics": "metrics@0"}
-    text = tables.markdown("quick", leaderboard.lines([*FOUND, record("old", identities=old)]))
+    text = tables.markdown("quick", collection.lines([*FOUND, record("old", identities=old)]))
     assert "- OLD is not ranked: its scores are of metrics@0, the others' of metrics@1." in text
 
 
@@ -80,17 +82,17 @@ def test_numbers_of_older_code_name_their_version(monkeypatch: pytest.MonkeyPatc
         "model": {"class_path": "methods.unet.UNet", "init_args": {}},
         "data": {"class_path": "datamodules.digits.Digits", "init_args": {}},
     }
-    text = tables.markdown("quick", leaderboard.lines([record(config=ours), record("nmf", 10)]))
+    text = tables.markdown("quick", collection.lines([record(config=ours), record("nmf", 10)]))
     assert "- The training is of training@1, this checkout has training@3." in text
     assert "- UNET is of unet@1, this checkout has unet@2." in text
     assert "NMF is of" not in text, "a class that is not the project's has no version here"
     assert "The data are of" not in text
     new = {**record().identities, "method": "unet@2", "training": "training@3"}
-    assert tables.notes(leaderboard.lines([record(config=ours, identities=new)])["digits"]) == []
+    assert tables.notes(collection.lines([record(config=ours, identities=new)])["digits"]) == []
 
 
 def test_csv_has_a_line_for_each_record_and_protocol() -> None:
-    rows = list(csv.DictReader(io.StringIO(tables.results_csv(leaderboard.lines(FOUND)))))
+    rows = list(csv.DictReader(io.StringIO(tables.results_csv(collection.lines(FOUND)))))
     assert len(rows) == 2 * len(FOUND)
     own = [row for row in rows if row["protocol"] == "rgb@1"]
     assert [row["protocol"] for row in rows[:4]] == ["rgb@1", "rgb-uniform@1"] * 2
@@ -106,7 +108,7 @@ def test_csv_has_a_line_for_each_record_and_protocol() -> None:
 
 
 def test_json_has_all_that_the_tables_show_under_every_protocol() -> None:
-    value = json.loads(tables.results_json("quick", leaderboard.under_each_protocol(FOUND)))
+    value = json.loads(tables.results_json("quick", collection.under_each_protocol(FOUND)))
     digits = value["datasets"]["digits"]
     assert (digits["protocol"], digits["target"]) == ("rgb@1", ["background", "reflection"])
     unet = next(line for line in digits["lines"] if line["method"] == "unet")
@@ -120,7 +122,7 @@ def test_json_has_all_that_the_tables_show_under_every_protocol() -> None:
 
 
 def test_latex_escapes_and_marks_the_best() -> None:
-    found = leaderboard.lines([*FOUND[2:4], record("nmf", 10, title=r"100% _NMF_ \input{x}")])
+    found = collection.lines([*FOUND[2:4], record("nmf", 10, title=r"100% _NMF_ \input{x}")])
     text = tables.latex(found)
     assert r"\textbf{23.50 $\pm$ 0.71}" in text
     assert "Method & PSNR (dB) & SSIM & LMSE & MSE & Parameters" in text
@@ -132,7 +134,7 @@ def test_latex_escapes_and_marks_the_best() -> None:
 
 
 def test_markdown_escapes_what_is_no_text() -> None:
-    text = tables.markdown("quick", leaderboard.lines([record(title="<script>alert(1)</script>|[a](b)")]))
+    text = tables.markdown("quick", collection.lines([record(title="<script>alert(1)</script>|[a](b)")]))
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\|\\[a](b)" in text
 
@@ -220,7 +222,7 @@ def test_a_strangers_record_is_refused_and_skipped_with_a_warning(
         checks.read(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
-    assert [one.record.method for one in leaderboard.collect([tmp_path])] == ["nmf"]
+    assert [one.record.method for one in collection.collect([tmp_path])] == ["nmf"]
     assert f"unblend: warning: skipped: record {path}" in capsys.readouterr().err
 
 
@@ -286,10 +288,10 @@ def test_seeds_of_a_later_folder_replace_those_of_an_earlier_one(tmp_path: Path)
         place(tmp_path / "old", record(seed=seed))
     place(tmp_path / "old", record("nmf"))
     place(tmp_path / "new", record(psnr=30))
-    found = leaderboard.collect([tmp_path / "old", tmp_path / "new"])
+    found = collection.collect([tmp_path / "old", tmp_path / "new"])
     assert [(one.record.method, one.record.seed, one.record.mean("psnr")) for one in found] == [
         ("nmf", 0, 23),
         ("unet", 0, 33),
     ]
     write_json(tmp_path / "new/records/digits/unet/notes.json", {})
-    assert len(leaderboard.collect([tmp_path / "new"])) == 1
+    assert len(collection.collect([tmp_path / "new"])) == 1

@@ -15,8 +15,13 @@ from PIL import Image
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from benchmark import catalogue, checkpoints, checks, cli, records, ship, training, weights
+from benchmark.commands import lightning as training
+from benchmark.commands import main as cli
 from benchmark.errors import UserError
+from benchmark.plan import catalogue
+from benchmark.results import checks, records, weights
+from benchmark.training import checkpoints
+from benchmark.workflows import ship
 from methods.base import SeparationMethod
 from methods.dmgn import DMGN
 from methods.sils import SILS

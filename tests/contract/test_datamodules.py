@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from benchmark import catalogue
+from benchmark.plan import catalogue
 from datamodules.base import LAYER_SCENES, MIXTURE_SCENES, LayerDataModule
 from datamodules.types import LayerBatch, UnmixedBatch
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import catalogue, method_pages, published
+from benchmark.plan import catalogue
+from benchmark.reports import method_pages, published
 from datamodules.sets import SETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import catalogue
+from benchmark.plan import catalogue
 from datamodules.mixing import Camera, Mean, Mixing, Ratio, Sum
 from datamodules.types import LayerBatch, LayerSpec
 from methods.base import MethodCard, SeparationMethod

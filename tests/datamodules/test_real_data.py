@@ -176,7 +176,7 @@ def test_a_real_set_loads_as_it_lies(source: str) -> None:
     need(source)
     import importlib
 
-    from benchmark import catalogue
+    from benchmark.plan import catalogue
 
     module, _, name = catalogue.dataset(SETS[source].task).class_path.rpartition(".")
     task: type[PictureTask] = getattr(importlib.import_module(module), name)

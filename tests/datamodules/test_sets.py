@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark import catalogue
+from benchmark.plan import catalogue
 from datamodules import split_files
 from datamodules.clouds import Clouds
 from datamodules.errors import DataNotice, UserError

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark import cli
+from benchmark.commands import main as cli
 from datamodules import real_pairs, statistics
 from datamodules.errors import UserError
 from datamodules.fit_generators import FITS, fit

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.cost import measure
+from benchmark.scoring.cost import measure
 from benchmark.speed.bits_net import PlainSkipNet, plain_exclusion
 from datamodules.errors import UserError
 from datamodules.types import LayerSpec

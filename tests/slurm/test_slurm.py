@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark import records
 from benchmark.files import read_json
+from benchmark.results import records
 
 ROOT = Path(__file__).resolve().parents[2]
 LIGHT = ROOT / "tests/benchmark"

@@ -15,11 +15,12 @@ import torch
 import yaml
 from rich.console import Console
 
-from benchmark import catalogue, cli, regression, suite
-from benchmark.acceptance import command, evidence, past
+from benchmark.commands import main as cli
 from benchmark.errors import UserError
-from benchmark.plan import identity, lock
+from benchmark.plan import catalogue, identity, lock, suite
 from benchmark.plan.identity import Component
+from benchmark.workflows import regression
+from benchmark.workflows.acceptance import command, evidence, past
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCK = "benchmark/plan/versions.lock"
@@ -240,7 +241,7 @@ def test_every_method_and_data_set_has_rows_that_need_no_data() -> None:
             for config in rows.values():
                 budget = config["data"]["init_args"]
                 assert budget["images"] == evidence.STEPS * budget["batch_size"]
-    with pytest.raises(UserError, match="other: no suite of the project has it: add a row to benchmark/suites/quick"):
+    with pytest.raises(UserError, match="other: no suite of the project has it: add a row to plan/suites/quick"):
         evidence._rows(Component("other", "method", 1, "methods.other.Other"))
 
 
@@ -290,13 +291,13 @@ methods:
 
 def test_what_computes_the_same_is_accepted_and_what_does_not_is_refused(project: Path, unblend: Unblend) -> None:
     for name in ("smoke", "quick"):
-        (project / f"benchmark/suites/{name}.yaml").write_text(TINY)
+        (project / f"benchmark/plan/suites/{name}.yaml").write_text(TINY)
     golden = regression.read()
     kept = {f"digits/{name}/seed0": golden[f"digits/{name}/seed0"] for name in ("half_mixture", "identity", "unet")}
     kept["digits/unet/seed0"] = {
         metric: [[value, 1e3]] * 2 for metric, ((value, _), _) in kept["digits/unet/seed0"].items()
     }
-    (project / "benchmark/goldens.json").write_text(json.dumps({"suite": "smoke", "log": [], "cells": kept}))
+    (project / "benchmark/workflows/goldens.json").write_text(json.dumps({"suite": "smoke", "log": [], "cells": kept}))
     # The same steps by another line; and half a percent more, which no band of scores would show.
     edit(project, "methods/unet.py", "class UNet(TrainedMethod):", "class UNet(TrainedMethod):\n    two = 2\n")
     edit(

@@ -13,16 +13,15 @@ from typing import Any
 
 import pytest
 
-from benchmark import catalogue
 from benchmark.errors import UserError
-from benchmark.plan import identity, lock
+from benchmark.plan import catalogue, identity, lock
 from benchmark.plan.identity import Component
 
 ROOT = Path(__file__).resolve().parents[3]
 
 ASK = """
 import json, sys
-from benchmark import suite
+from benchmark.plan import suite
 cells = suite.load("smoke")
 found = [{c.name: c.key() for c in cells}, {c.name: c.score_key("x") for c in cells}]
 assert not {"torch", "lightning", "sklearn", "kornia", "skimage"} & set(sys.modules), "heavy imports"
@@ -59,6 +58,7 @@ def moved(before: Names, after: Names) -> set[str]:
 
 METHODS = {one.name for one in identity.components().values() if one.kind == "method"}
 DATASETS = {one.name for one in identity.components().values() if one.kind == "dataset"}
+INTERRUPTION = "benchmark/training/interruption.py"
 METRICS = "benchmark/metrics/__init__.py" if (ROOT / "benchmark/metrics").is_dir() else "benchmark/metrics.py"
 
 Edit = Callable[[str], str]
@@ -102,10 +102,20 @@ EDITS: list[tuple[str, str, Edit, set[str]]] = [
     ("the base of all methods", "methods/base.py", inside("SeparationMethod"), METHODS),
     ("the base of all data", "datamodules/base.py", inside("sample_generator"), DATASETS),
     ("a data set", "datamodules/digits.py", inside("Digits"), {"digits"}),
-    ("how a step is seeded", "benchmark/interruption.py", replaced("digest_size=8", "digest_size=7"), {"training"}),
-    ("how often it is saved", "benchmark/interruption.py", replaced("SAVE_EVERY = 180.0", "SAVE_EVERY = 90.0"), set()),
-    ("a table", "benchmark/tables.py", appended("print(1)"), set()),
-    ("the loop around training", "benchmark/attempt.py", replaced("GRACE = 60.0", "GRACE = 61.0"), set()),
+    (
+        "how a step is seeded",
+        "benchmark/training/interruption.py",
+        replaced("digest_size=8", "digest_size=7"),
+        {"training"},
+    ),
+    (
+        "how often it is saved",
+        "benchmark/training/interruption.py",
+        replaced("SAVE_EVERY = 180.0", "SAVE_EVERY = 90.0"),
+        set(),
+    ),
+    ("a table", "benchmark/reports/tables.py", appended("print(1)"), set()),
+    ("the loop around training", "benchmark/running/attempt.py", replaced("GRACE = 60.0", "GRACE = 61.0"), set()),
     ("the metrics", METRICS, appended("EXTRA = 1"), {"metrics"}),
 ]
 
@@ -223,7 +233,7 @@ def test_an_identity_is_the_version_where_the_code_is_accepted_as_that() -> None
 
 def test_a_version_is_that_of_the_nearest_base(project: Path) -> None:
     versions = (
-        "from benchmark import catalogue; import json;"
+        "from benchmark.plan import catalogue; import json;"
         "print(json.dumps({name: one.version for name, one in catalogue.methods().items()}))"
     )
 
@@ -281,7 +291,7 @@ def test_a_method_from_outside_is_known_by_its_code(tmp_path: Path, monkeypatch:
 
 
 def test_identities_of_a_cell_are_in_clear_text() -> None:
-    from benchmark import suite
+    from benchmark.plan import suite
 
     cell = next(cell for cell in suite.load("smoke") if cell.method == "unet" and cell.dataset == "digits")
     known: dict[str, Any] = cell.identities()

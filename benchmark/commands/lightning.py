@@ -1,0 +1,181 @@
+"""``unblend fit | validate | predict | evaluate``: LightningCLI with the suite's names."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+import datamodules
+import methods
+from benchmark.errors import UserError
+from benchmark.metrics import METRICS
+from benchmark.plan import catalogue
+from benchmark.plan.contents import of_file, of_value, write_data_digest
+from benchmark.plan.suite import Cell
+from benchmark.results import records, samples
+from benchmark.scoring import latent
+from benchmark.scoring.score import score_images
+from benchmark.training import checkpoints
+from benchmark.training.fit import resolved
+from benchmark.training.lightning_cli import UnblendCLI
+
+
+class EvaluateCLI(UnblendCLI):
+    """``unblend evaluate``: a checkpoint, or a method that needs none, becomes one record."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `fit` or `ship` wrote")
+        parser.add_argument("--out", type=str, default="runs/evaluate", help="folder of the record")
+
+
+def main(arguments: list[str]) -> None:
+    """Run one of the training commands.
+
+    Raises:
+        UserError: an unknown method or data set, a method that cannot run on the data, missing data.
+    """
+    arguments = [arguments[0], *full_names(arguments[1:])]
+    if "--model" not in arguments or "--data" not in arguments:
+        _import_all()  # so that short names in a configuration file, and lists of names, resolve
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # meant: names are resolved first
+    if arguments[0] == "evaluate":
+        evaluate(arguments[1:])
+    else:
+        UnblendCLI(args=_weights_only(arguments))
+
+
+def _weights_only(arguments: list[str]) -> list[str]:
+    """The arguments, with ``--ckpt_path`` looked at before Lightning loads it, which is told to take weights only."""
+    if set(arguments) & {"-h", "--help", "--print_config"}:
+        return arguments
+    for place, argument in enumerate(arguments):
+        option, given, value = argument.partition("=")
+        if option == "--ckpt_path" and (given or place + 1 < len(arguments)):
+            checkpoints.read(Path(value if given else arguments[place + 1]))
+    return [*arguments, "--weights_only=true"]
+
+
+def full_names(arguments: list[str]) -> list[str]:
+    """The arguments with ``--model LiGT`` as ``--model methods.ligt.LiGT``, and data likewise.
+
+    Raises:
+        UserError: an unknown name; the nearest ones are in the message.
+    """
+    found: list[str] = []
+    for argument in arguments:
+        option, given, value = argument.partition("=")
+        if given and option in ("--model", "--data"):
+            found += [option, value]
+        else:
+            found.append(argument)
+    for i in range(1, len(found)):
+        if found[i - 1] in ("--model", "--data") and not found[i].endswith((".yaml", ".yml")):
+            lookup = catalogue.method if found[i - 1] == "--model" else catalogue.dataset
+            found[i] = lookup(found[i]).class_path
+    return found
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Score a method on the test role and write the record.
+
+    Raises:
+        UserError: a trained method without a checkpoint, or a checkpoint that does not fit.
+    """
+    cli = EvaluateCLI(args=arguments, run=False)
+    method, data, config = cli.model, cli.datamodule, cli.config
+    checkpoint = Path(config["checkpoint"]) if config["checkpoint"] else None
+    if method.card.trains and checkpoint is None:
+        raise UserError(f"{method.card.title} is trained: give --checkpoint, for example runs/fit/best.ckpt.")
+    if checkpoint is not None:
+        _load(method, checkpoint)
+    folder = Path(config["out"])
+    complete = resolved(cli)
+    names = [
+        catalogue.dataset(complete["data"]["class_path"]).folder,
+        catalogue.method(complete["model"]["class_path"]).folder,
+    ]
+    path = folder / "records" / names[0] / names[1] / f"seed{config['seed_everything']}.json"
+    scored = score_images(
+        method,
+        data,
+        seed=int(config["seed_everything"]),
+        folder=folder / "scoring",
+        accelerator=config["trainer"]["accelerator"],
+        devices=1 if config["trainer"]["devices"] == "auto" else config["trainer"]["devices"],
+        used_precision=config["trainer"]["precision"] or "32-true",
+        shown=samples.folder(path),
+    )
+    if scored is None:
+        return
+    weights = of_file(checkpoint) if checkpoint else None
+    data_digest = write_data_digest(folder / "data.json", data.files())
+    cell = Cell("evaluate", names[0], names[1], int(config["seed_everything"]), "", complete)
+    identities = cell.identities()
+    key = of_value([cell.key(), weights])
+    record = records.Record(
+        suite="evaluate",
+        dataset=names[0],
+        method=names[1],
+        seed=int(config["seed_everything"]),
+        title=method.card.title,
+        variant="",
+        window=scored.window,
+        identities=identities,
+        key=key,
+        score_key=of_value([key, data_digest, identities["metrics"]]),
+        data_digest=data_digest,
+        checkpoint_sha256=weights,
+        spec=dict(data.spec),
+        config=complete,
+        training=_training(checkpoint),
+        cost=scored.cost,
+        provenance=scored.provenance,
+        latent=latent.report(method, data, folder / "latent.png"),
+        ids=scored.ids,
+        scores=scored.scores,
+    )
+    records.write(path, record)
+    print(f"{record.protocol}, mean over {', '.join(record.targets)}:")
+    for metric in METRICS:
+        print(f"{metric} {record.mean(metric):.4f}")
+    print(f"record: {path}")
+
+
+def _load(method: Any, checkpoint: Path) -> None:
+    held = checkpoints.read(checkpoint)
+    try:
+        checkpoints.fill(method, held["state_dict"], held.get("left_out", []))
+    except (UserError, RuntimeError, TypeError, AttributeError) as error:
+        what = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"checkpoint {checkpoint} does not fit {type(method).__name__}: {what}; "
+            "give the options it was trained with (--config of its folder)."
+        ) from error
+
+
+def _training(checkpoint: Path | None) -> dict[str, Any]:
+    """What a checkpoint says of its training; the time it took is not in it."""
+    training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
+    training |= {"select_psnr": None, "curve": []}
+    if checkpoint is not None:
+        held = checkpoints.read(checkpoint)
+        training["optimizer_steps"] = held.get("global_step", 0)
+        for value in held.values():
+            if isinstance(value, dict) and "images_seen" in value:
+                training["images_seen"] = value["images_seen"]
+    return training
+
+
+def _import_all() -> None:
+    broken = methods.discover()
+    for module in pkgutil.iter_modules(datamodules.__path__, "datamodules."):
+        importlib.import_module(module.name)
+    for name, error in broken.items():
+        print(f"unblend: warning: {name} cannot be imported: {error}", file=sys.stderr)

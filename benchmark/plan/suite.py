@@ -1,0 +1,180 @@
+"""Suites: which methods run on which data, how long, with which seeds."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark.errors import UserError, unknown
+from benchmark.plan import catalogue, contents, identity, precision
+from benchmark.plan.names import safe_name
+
+BUDGET = ("images", "batch_size", "selections", "test_images")
+_SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
+_DATASET_KEYS = {"name", "variant", "init_args", "budget", "devices"}
+_METHOD_KEYS = {*_DATASET_KEYS, "only", "precision", "seeds"}
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One method on one data set with one seed.
+
+    Attributes:
+        suite: name of the suite.
+        dataset: folder of the data set in records: its file's name, and its variant.
+        method: folder of the method in records, likewise.
+        seed: seeds initial weights and the training stream.
+        variant: what sets the method's row apart; may be empty.
+        config: what ``unblend fit --config`` takes: model, data, seed_everything, trainer; the
+            parts that change a result, and none that do not.
+        devices: that it asks for; None for as many as the run gives each cell. No result depends on it.
+    """
+
+    suite: str
+    dataset: str
+    method: str
+    seed: int
+    variant: str
+    config: dict[str, Any]
+    devices: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the cell stands in any tree of cells or records."""
+        return Path(self.dataset, self.method, f"seed{self.seed}")
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.dataset} × {self.method} × seed {self.seed}"
+
+    def identities(self, *, fresh: bool = False) -> dict[str, str]:
+        """What the cell's code is known by, in clear text: ``method``, ``data``, ``training`` and ``metrics``.
+
+        Args:
+            fresh: as the source files are now, instead of when they were read first.
+        """
+        return {
+            "method": identity.of_method(self.config["model"]["class_path"], fresh=fresh),
+            "data": identity.of_dataset(self.config["data"]["class_path"], fresh=fresh),
+            "training": identity.of_training(fresh=fresh),
+            "metrics": identity.of_metrics(fresh=fresh),
+        }
+
+    def key(self, *, fresh: bool = False) -> str:
+        """Digest of all that training depends on: configuration, seed, and the identities of method, data and training.
+
+        Args:
+            fresh: as the source files are now, instead of when they were read first.
+        """
+        known = self.identities(fresh=fresh)
+        return contents.of_value([self.config, {part: known[part] for part in ("method", "data", "training")}])
+
+    def score_key(self, data_digest: str) -> str:
+        """Digest of all that a record depends on: training, the data's contents, the identity of the metrics."""
+        return contents.of_value([self.key(), data_digest, identity.of_metrics()])
+
+
+def load(name: str) -> list[Cell]:
+    """The cells of a suite.
+
+    Args:
+        name: of a suite that ships with the project, or the path of a YAML file.
+
+    Raises:
+        UserError: an unknown suite, key, method or data set, or a row that stands twice.
+    """
+    path = catalogue.suites().get(name, Path(name))
+    if not path.is_file():
+        raise unknown("suite", name, catalogue.suites())
+    try:
+        suite = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
+    _check_keys(f"suite {path}", suite, _SUITE_KEYS)
+    safe_name(f"suite {path}", "suite", path.stem)
+    _check_seeds(f"suite {path}", suite.get("seeds", [0]))
+    for key in ("datasets", "methods"):
+        if not suite.get(key):
+            raise UserError(f"suite {path}: it names no {key}.")
+    datasets = [_row(path, row, "dataset") for row in suite["datasets"]]
+    methods = [_row(path, row, "method") for row in suite["methods"]]
+    cells: dict[Path, Cell] = {}
+    for dataset, dataset_entry in datasets:
+        for method, method_entry in methods:
+            if _folder(dataset, dataset_entry) not in method.get("only", [_folder(dataset, dataset_entry)]):
+                continue
+            for seed in method.get("seeds", suite.get("seeds", [0])):
+                cell = Cell(
+                    path.stem,
+                    _folder(dataset, dataset_entry),
+                    _folder(method, method_entry),
+                    seed,
+                    method.get("variant", ""),
+                    _config(suite, dataset, dataset_entry, method, method_entry, seed),
+                    method.get("devices", dataset.get("devices")),
+                )
+                if cell.path in cells:
+                    raise UserError(f"suite {path}: {cell.name} stands twice; give one of them a variant.")
+                cells[cell.path] = cell
+    return list(cells.values())
+
+
+def _folder(row: dict[str, Any], entry: catalogue.Entry) -> str:
+    """Folder of a row: its file's name and, after a hyphen, its variant."""
+    return f"{entry.folder}-{row['variant']}" if row.get("variant") else entry.folder
+
+
+def _row(path: Path, row: Any, kind: str) -> tuple[dict[str, Any], catalogue.Entry]:
+    row = {"name": row} if isinstance(row, str) else row
+    _check_keys(f"suite {path}: {kind}", row, _METHOD_KEYS if kind == "method" else _DATASET_KEYS)
+    if "name" not in row:
+        raise UserError(f"suite {path}: a {kind} has no name: {row}.")
+    if row.get("variant"):
+        safe_name(f"suite {path}", "variant", row["variant"])
+    _check_keys(f"suite {path}: budget of {row['name']}", row.get("budget", {}), set(BUDGET))
+    _check_seeds(f"suite {path}: {kind} {row['name']}", row.get("seeds", [0]))
+    devices = row.get("devices", 1)
+    if not isinstance(devices, int) or devices < 1:
+        raise UserError(f"suite {path}: {kind} {row['name']}: devices {devices!r}: a number, at least 1.")
+    return row, catalogue.method(row["name"]) if kind == "method" else catalogue.dataset(row["name"])
+
+
+def _config(
+    suite: dict[str, Any],
+    dataset: dict[str, Any],
+    dataset_entry: catalogue.Entry,
+    method: dict[str, Any],
+    method_entry: catalogue.Entry,
+    seed: int,
+) -> dict[str, Any]:
+    asked = precision.check(method.get("precision", suite.get("precision", precision.FULL)))
+    budget = {**suite.get("budget", {}), **dataset.get("budget", {}), **method.get("budget", {})}
+    return copy.deepcopy(
+        {
+            "seed_everything": seed,
+            "model": {"class_path": method_entry.class_path, "init_args": method.get("init_args", {})},
+            "data": {"class_path": dataset_entry.class_path, "init_args": {**dataset.get("init_args", {}), **budget}},
+            "trainer": {"precision": asked},
+        }
+    )
+
+
+def _check_seeds(where: str, seeds: Any) -> None:
+    if not isinstance(seeds, list) or not seeds:
+        raise UserError(f"{where}: seeds {seeds!r}: give a list, such as [0, 1].")
+    for seed in seeds:
+        if type(seed) is not int or seed < 0:
+            raise UserError(f"{where}: seed {seed!r} is not a whole number.")
+
+
+def _check_keys(where: str, found: Any, allowed: set[str]) -> None:
+    if not isinstance(found, dict):
+        raise UserError(f"{where}: expected keys {', '.join(sorted(allowed))}, found {found!r}.")
+    for key in found:
+        if key not in allowed:
+            raise UserError(f"{where}: {unknown('key', str(key), allowed)}")

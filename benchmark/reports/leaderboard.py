@@ -1,0 +1,127 @@
+"""Records -> leaderboards. What is written is a pure function of the records: building twice changes no byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.errors import UserError
+from benchmark.files import write_text
+from benchmark.reports import tables
+from benchmark.results import collection, statistics
+from benchmark.results.records import Record
+
+
+def write(folder: Path, records: Sequence[Record], *, latex: bool = False) -> None:
+    """Write ``README.md``, ``results.csv`` and ``results.json`` of a suite's folder; ``results.tex`` on demand.
+
+    Args:
+        folder: of a suite.
+        records: of that suite.
+        latex: write tables for LaTeX, too.
+    """
+    suite, under = records[0].suite, collection.under_each_protocol(records)
+    found = {dataset: next(iter(tables_of_set.values())) for dataset, tables_of_set in under.items()}
+    write_text(folder / "README.md", tables.markdown(suite, found))
+    write_text(folder / "results.csv", tables.results_csv(found))
+    write_text(folder / "results.json", tables.results_json(suite, under))
+    if latex:
+        write_text(folder / "results.tex", tables.latex(found))
+
+
+def show(records: Sequence[Record], console: Console, protocol: str | None = None) -> None:
+    """Print the leaderboard; wrapped columns are unreadable, so lines may be longer than the terminal.
+
+    Args:
+        records: of one suite.
+        console: to print on.
+        protocol: full name; default each task's own.
+    """
+    wide = Console(file=console.file, width=max(console.width, 400))
+    for dataset, lines_of_set in collection.lines(records, protocol).items():
+        title = f"{dataset}, judged by {tables.judged_by(lines_of_set)}; {tables.protocol_text(lines_of_set)}"
+        layers = tables.beside(lines_of_set)
+        layers = layers if lines_of_set[0].first.spec["ordered"] else []
+        table = Table(title=Text(title), title_justify="left")
+        for name in (*tables.HEADER, *(f"of the {layer} (dB)" for layer in layers)):
+            table.add_column(Text(name), justify="left" if name in ("method", "variant") else "right", no_wrap=True)
+        for line in lines_of_set:
+            alone = [tables.text(line.score(layer, "psnr"), "psnr") for layer in layers]
+            table.add_row(*(Text(cell) for cell in (*tables.cells(line), *alone)))
+        wide.print(table)
+        for note in tables.notes(lines_of_set):
+            console.print(note, markup=False, soft_wrap=True)
+
+
+def main(arguments: list[str]) -> None:
+    """``unblend leaderboard [FOLDER]``.
+
+    Raises:
+        UserError: no records, or none under the protocol.
+    """
+    parser = ArgumentParser(
+        prog="unblend leaderboard", description="Build tables and the page from records.", exit_on_error=False
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=str, help="of a suite, such as runs/quick; default all of leaderboards/"
+    )
+    parser.add_argument("--latex", action="store_true", help="write results.tex (booktabs), too")
+    parser.add_argument(
+        "--protocol",
+        type=str,
+        help="print the tables under this protocol, such as y or rgb@1; files keep each task's own, but results.tex",
+    )
+    options = parser.parse_args(arguments)
+    folders = collection.folders_of(collection.COMMITTED) if options.folder is None else [Path(options.folder)]
+    found = collection.collect(folders)
+    if not found and options.folder is None:
+        raise UserError(f"no records in {collection.COMMITTED}: run `unblend publish runs/SUITE` first.")
+    if not found:
+        raise UserError(f"no records in {folders[0] / 'records'}: run `unblend bench SUITE` first.")
+    of_suites: dict[Path, list[Record]] = {}
+    for one in found:
+        of_suites.setdefault(one.suite_folder, []).append(one.record)
+    console = Console(highlight=False)
+    if options.protocol is not None:
+        _under(
+            collection.stored_protocol(options.protocol, [one.record for one in found]),
+            of_suites,
+            console,
+            options.latex,
+        )
+        return
+    for folder, records in of_suites.items():
+        write(folder, records, latex=options.latex)
+    from benchmark.reports import front
+    from benchmark.reports.page import gallery
+
+    if options.folder is None:
+        shown = {folder.name: collection.lines(records) for folder, records in of_suites.items()}
+        front.write(shown, collection.COMMITTED.parent / "README.md")
+        page = gallery.build(found, collection.COMMITTED)
+    else:
+        show([one.record for one in found], console)
+        suites = {one.record.suite for one in found}
+        published = [path for path in collection.folders_of(collection.COMMITTED) if path.name in suites]
+        page = gallery.build(collection.collect([*published, *folders]), folders[0])
+    console.print(f"page: {page}", soft_wrap=True)
+
+
+def _under(protocol: str, of_suites: dict[Path, list[Record]], console: Console, latex: bool) -> None:
+    """Print the tables of suites under one protocol, and name what is not stored under it."""
+    for folder, records in of_suites.items():
+        groups = collection.groups_of(records)
+        without = [dataset for dataset in groups if protocol not in statistics.protocols(groups[dataset])]
+        if len(of_suites) > 1 and len(without) < len(groups):
+            console.print(f"suite {records[0].suite}", markup=False)
+        show(records, console, protocol)
+        for dataset in without:
+            stored = ", ".join(statistics.protocols(groups[dataset]))
+            console.print(f"{dataset}: not stored under {protocol}, only under {stored}", markup=False, soft_wrap=True)
+        if latex and len(without) < len(groups):
+            write_text(folder / "results.tex", tables.latex(collection.lines(records, protocol)))

@@ -1,0 +1,122 @@
+"""One page for each method: what its paper says, what was reconstructed, and what was measured against it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from inspect import cleandoc
+
+from benchmark.plan import catalogue
+from benchmark.plan.catalogue import Entry
+from benchmark.reports import published
+from benchmark.results.records import Record
+
+_SENTENCE = re.compile(r"(?<=[.:;])\s+(?=[A-Z])")
+_SECTIONS = ("Args:", "Attributes:", "Returns:", "Raises:", "Source:")
+
+
+def page(entry: Entry, found: Sequence[Record]) -> str:
+    """A method's page as Markdown.
+
+    Args:
+        entry: of the method.
+        found: records that are published.
+    """
+    path = catalogue.ROOT.joinpath(*entry.class_path.split(".")[:-1]).with_suffix(".py")
+    if not path.is_file():
+        path = path.with_suffix("") / "__init__.py"
+    tree = ast.parse(path.read_bytes())
+    node = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == entry.name)
+    card = entry.card
+    parts = [
+        f"# {card['title']}",
+        "",
+        f"{card['paper']} ({card['year']}); supervision: {card['supervision']}. "
+        f"`--model {entry.name}`, `{path.relative_to(catalogue.ROOT)}`.",
+        "",
+        prose(ast.get_docstring(tree) or ""),
+        "",
+        "## What it does",
+        "",
+        prose(ast.get_docstring(node) or ""),
+        "",
+        "## What was reconstructed",
+        "",
+    ]
+    guesses = reconstructed(tree)
+    parts += [f"- {guess}" for guess in guesses] or ["Nothing is marked as reconstructed in its source."]
+    parts += ["", "## Measured against published", ""]
+    tables = [table for table in published.tables().values() if any(row.method == entry.name for row in table.rows)]
+    if not tables:
+        parts += ["None of the five papers has numbers of it.", ""]
+    for table in tables:
+        parts += _against(entry, table, found)
+    return "\n".join(parts) + "\n"
+
+
+def prose(docstring: str) -> str:
+    """A Google-style docstring as Markdown: sections become headings, arguments a list."""
+    lines, section = [], ""
+    for line in cleandoc(docstring).splitlines():
+        name = next((name for name in _SECTIONS if line.startswith(name)), "")
+        if name:
+            section = name
+            lines += ["", f"**{name.removesuffix(':')}**", "", line.removeprefix(name).strip()]
+        elif section and re.match(r" {4}\S", line) and section != "Source:":
+            option, colon, meaning = line.strip().partition(":")
+            lines.append(f"- `{option}`:{meaning}" if colon else f"- {line.strip()}")
+        elif section:
+            lines.append(f"  {line.strip()}" if section != "Source:" else line.strip())
+        else:
+            lines.append(line)
+    text = "\n".join(lines).replace("``", "`")
+    return re.sub(r"(?<!\\)([<>])", lambda sign: "&lt;" if sign[1] == "<" else "&gt;", text)
+
+
+def reconstructed(tree: ast.Module) -> list[str]:
+    """Sentences of a file's docstrings that say what was reconstructed, and the sentence after each."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            sentences = _SENTENCE.split(" ".join((ast.get_docstring(node) or "").split()))
+            for place, sentence in enumerate(sentences):
+                if "econstructed" in sentence:
+                    following = sentences[place + 1 : place + 2] if len(sentence) < 40 else []
+                    found.append(" ".join([sentence, *following]).replace("``", "`"))
+    return found
+
+
+def _against(entry: Entry, table: published.Table, found: Sequence[Record]) -> list[str]:
+    header = ["row", *(column.title for column in table.columns)]
+    parts = [f"**{table.name}** of {table.paper}: {table.caption} `unblend paper {table.id}`", ""]
+    parts += [_row(header), _row(["---", *("---:" for _ in table.columns)])]
+    for row in table.rows:
+        if row.method == entry.name:
+            parts.append(_row([f"{row.name}, published", *table.printed(row)]))
+            parts += [_row([label, *cells]) for label, cells in published.measured(table, row, list(found))]
+    parts += ["", table.known]
+    if table.damaged:
+        parts.append(table.damaged)
+    return [*parts, ""]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def section(text: str, title: str) -> str:
+    """A section of a Markdown file, its heading made the page's.
+
+    Args:
+        text: of the file.
+        title: of the section, a heading of the second level.
+
+    Raises:
+        ValueError: there is no such section.
+    """
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)
+    for part in parts[1:]:
+        if part.partition("\n")[0].strip() == title:
+            return "# " + re.sub(r"^###", "##", part, flags=re.MULTILINE)
+    raise ValueError(f"no section {title!r}")

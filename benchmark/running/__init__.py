@@ -1,0 +1,1 @@
+"""How a suite's cells are run: the sweep, claims among runners, attempts, workers; this machine or Slurm."""

@@ -1,0 +1,1 @@
+"""Sequences of what stands below: publish, ship, reproduce, join, regression, acceptance."""

@@ -1,0 +1,104 @@
+"""``unblend bless --reason R``: make what is measured now the golden values of ``unblend regression``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import stdev
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from benchmark.errors import UserError
+from benchmark.files import read_json, write_json
+from benchmark.metrics.scales import METRICS
+from benchmark.results import provenance
+from benchmark.results.records import Record
+from benchmark.workflows import regression
+from benchmark.workflows.regression import Goldens
+
+SEEDS = (0, 1, 2)
+DIGITS = 6
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: no reason, or bands to keep that are not there.
+        SystemExit: with status 1, when a cell failed.
+    """
+    parser = ArgumentParser(
+        prog="unblend bless", description="Make today's scores of the smoke suite golden.", exit_on_error=False
+    )
+    parser.add_argument("--reason", type=str, required=True, help="why they moved; kept in the log")
+    parser.add_argument("--keep-bands", action="store_true", help="train one seed, not three, and keep the bands")
+    parser.add_argument("--runs", type=str, default="runs/regression", help="folder of the runs")
+    parser.add_argument("--jobs", type=int, help="cells at a time")
+    options = parser.parse_args(arguments)
+    if len(options.reason.split()) < 2:
+        raise UserError(f"reason {options.reason!r}: say in a few words why the scores moved.")
+    old = regression.read() if options.keep_bands else {}
+    seeds = SEEDS[:1] if options.keep_bands else SEEDS
+    found = regression.measure(Path(options.runs), seeds, options.jobs, fresh=False)
+    new = goldens(found, old)
+    save(new, options.reason)
+    Console(highlight=False).print(f"{len(new)} golden cells: {regression.GOLDENS}", soft_wrap=True)
+
+
+def goldens(found: Sequence[Record], old: Goldens) -> Goldens:
+    """Golden values of the first seed, with bands from the spread of all, or those there were.
+
+    Args:
+        found: records of one seed or several.
+        old: golden values whose bands are kept.
+
+    Raises:
+        UserError: a cell has neither three seeds nor a band of old.
+    """
+    made: Goldens = {}
+    for record in found:
+        if record.seed != SEEDS[0]:
+            continue
+        key = regression.place(record)
+        row = [one for one in found if (one.dataset, one.method) == (record.dataset, record.method)]
+        if len(row) < len(SEEDS) and key not in old:
+            raise UserError(f"{key}: {len(row)} of {len(SEEDS)} seeds: bless without --keep-bands.")
+        made[key] = {}
+        for metric in METRICS:
+            values = list(zip(*(one.layer_means(metric) for one in row), strict=True))
+            made[key][metric] = [
+                [
+                    _rounded(of_seeds[0]),
+                    _rounded(regression.band(metric, of_seeds[0], stdev(of_seeds)))
+                    if len(row) >= len(SEEDS)
+                    else old[key][metric][layer][1],
+                ]
+                for layer, of_seeds in enumerate(values)
+            ]
+    return made
+
+
+def save(cells: Goldens, reason: str, path: Path | None = None) -> None:
+    """Write golden values, with one more line in their log.
+
+    Args:
+        cells: to write.
+        reason: why they are new.
+        path: of the file; default the project's.
+    """
+    path = path or regression.GOLDENS
+    held = read_json(path)
+    entry = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": provenance.commit(),
+        "reason": reason,
+        "cells": len(cells),
+    }
+    log = [*(held["log"] if isinstance(held, dict) else []), entry]
+    write_json(path, {"suite": regression.SUITE, "log": log, "cells": cells})
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,153 @@
+"""``unblend join --model M --suite S``: run a method of your own through a suite, and see where it stands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.errors import UserError, unknown
+from benchmark.files import write_text
+from benchmark.metrics.scales import SCALES
+from benchmark.plan import catalogue, suite
+from benchmark.reports import compare, leaderboard
+from benchmark.reports.tables import judged_by, name_of, note
+from benchmark.results import collection
+from benchmark.results.resampling import holm
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: an unknown method, suite or option.
+        SystemExit: with status 1, when a cell failed.
+    """
+    parser = ArgumentParser(
+        prog="unblend join", description="Run a method through a suite beside what is published.", exit_on_error=False
+    )
+    parser.add_argument("--model", type=str, required=True, help="import path of your class, such as my_net.MyNet")
+    parser.add_argument("--suite", type=str, required=True, help="name or file of a suite")
+    parser.add_argument("--variant", type=str, default="", help="what sets this row apart from others of the class")
+    parser.add_argument("--options", type=dict, default={}, help="of the class, such as '{width: 32}'")
+    parser.add_argument("--images", type=int, help="training images; default as many as any row of the suite sees")
+    parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
+    parser.add_argument("--jobs", type=int, help="cells at a time")
+    options = parser.parse_args(arguments)
+    entry = catalogue.method(options.model)
+    joined = Path(options.runs) / "joined" / f"{Path(options.suite).stem}.yaml"
+    row: dict[str, Any] = {"name": entry.class_path, "init_args": dict(options.options)}
+    if options.variant:
+        row["variant"] = options.variant
+    write_text(joined, yaml.safe_dump(with_method(options.suite, row, options.images), sort_keys=False))
+    from benchmark.commands.main import bench
+
+    cells = suite.load(str(joined))
+    bench(str(joined), jobs=options.jobs, runs=options.runs)
+    folder = Path(options.runs) / cells[0].suite
+    leaderboard.main([str(folder)])
+    standing(cells[0].method, folder, Console(highlight=False))
+
+
+def with_method(name: str, row: dict[str, Any], images: int | None) -> dict[str, Any]:
+    """A suite with one method instead of its own, on the same data, with the same seeds.
+
+    Args:
+        name: of the suite, or its file.
+        row: the method's.
+        images: training images; default for each data set as many as the suite gives any of its methods, and where
+            none of them is trained, the least that it gives for another data set.
+
+    Raises:
+        UserError: an unknown suite, or a budget below 1.
+    """
+    path = catalogue.suites().get(name, Path(name))
+    cells = suite.load(name)  # checks it, too
+    if images is not None and images < 1:
+        raise UserError(f"images {images}: it must be at least 1.")
+    held: dict[str, Any] = yaml.safe_load(path.read_text())
+    most: dict[str, int] = {}
+    for cell in cells:
+        budget = cell.config["data"]["init_args"].get("images")
+        if budget:
+            most[cell.dataset] = max(budget, most.get(cell.dataset, 0))
+    rows = []
+    for dataset in held["datasets"]:
+        dataset = {"name": dataset} if isinstance(dataset, str) else dict(dataset)
+        folder = catalogue.dataset(dataset["name"]).folder
+        folder += f"-{dataset['variant']}" if dataset.get("variant") else ""
+        budget = images or most.get(folder) or min(most.values(), default=None)
+        if budget:
+            dataset["budget"] = {**dataset.get("budget", {}), "images": budget}
+        rows.append(dataset)
+    return {**held, "datasets": rows, "methods": [row]}
+
+
+def standing(method: str, folder: Path, console: Console) -> None:
+    """Print a method's rank on each data set, and its difference from every other row.
+
+    Args:
+        method: name in records.
+        folder: of the suite's run; what is published of the same suite stands beside it.
+        console: to print on.
+
+    Raises:
+        UserError: the method has no record.
+    """
+    beside = [path for path in collection.folders_of(collection.COMMITTED) if path.name == folder.name]
+    found = [one.record for one in collection.collect([*beside, folder])]
+    methods = {record.method for record in found}
+    if method not in methods:
+        raise unknown("method in records", method, methods)
+    groups: dict[str, compare.Groups] = {}
+    for record in found:
+        groups.setdefault(record.method, {}).setdefault((record.suite, record.dataset), []).append(record)
+    for dataset, lines in collection.lines(found).items():
+        own = next((line for line in lines if line.first.method == method), None)
+        if own is None:
+            continue
+        score, digits = own.judged("psnr"), SCALES["psnr"].digits
+        if score and score.rank:
+            ranked = sum(line.ranked for line in lines)
+            console.print(
+                f"{dataset}: {name_of(own.first)} has {score.text(digits)} dB ({score.interval(digits)}), "
+                f"rank {score.rank} of {ranked} by {judged_by(lines)}",
+                markup=False,
+                soft_wrap=True,
+            )
+        else:
+            console.print(f"{dataset}: {note(own, lines)}", markup=False, soft_wrap=True)
+    results = []
+    for other in sorted(methods - {method}):
+        for key in sorted(groups[method].keys() & groups[other].keys()):
+            try:
+                line = compare.compare({key: groups[method][key]}, {key: groups[other][key]})[0]
+            except UserError as error:
+                print(f"unblend: warning: not compared with {other}: {error}", file=sys.stderr)
+                continue
+            results.append((groups[other][key][0], line))
+    corrected = holm([line.result.p for _, line in results])
+    table = Table(title="PSNR minus that of each other row (dB)", title_justify="left")
+    for name in ("data set", "against", "images", "difference", "95 % interval", "p (Holm)", "wins", ""):
+        table.add_column(name, justify="left" if name in ("data set", "against", "") else "right")
+    for (record, line), p in sorted(zip(results, corrected, strict=True), key=lambda one: one[0][1].dataset):
+        result = line.result
+        word = "" if p >= 0.05 else "better" if result.difference > 0 else "worse"
+        table.add_row(
+            Text(line.dataset), Text(name_of(record)), str(result.images), f"{result.difference:+.2f}",
+            f"{result.low:+.2f} … {result.high:+.2f}", f"{p:.2g}", f"{100 * result.wins:.0f} %",
+            word or "no difference",
+        )  # fmt: skip
+    Console(file=console.file, width=max(console.width, 120), highlight=False).print(table)
+    seeds = {len(group) for group in groups[method].values()}
+    console.print(
+        f"p: paired bootstrap over test images, Holm's correction for all {len(results)} comparisons. "
+        + ("With a single seed, how much training varies is not known." if seeds == {1} else ""),
+        soft_wrap=True,
+    )

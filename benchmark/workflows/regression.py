@@ -1,0 +1,169 @@
+"""``unblend regression``: retrain the smoke suite; has a score left its band around the golden value?"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from benchmark.errors import UserError
+from benchmark.files import read_json, write_text
+from benchmark.metrics.scales import METRICS
+from benchmark.plan import catalogue, suite
+from benchmark.results import collection
+from benchmark.results.records import Record
+from benchmark.running.places import places
+
+SUITE = "smoke"
+GOLDENS = Path(__file__).parent / "goldens.json"
+
+FLOOR = {"psnr": 0.02, "ssim": 0.001, "lmse": 0.001, "mse": 0.0}
+RELATIVE = 0.005
+"""No band is narrower than this much, plus this share of the value: what other hardware and libraries change."""
+
+T_QUANTILE = 4.3
+"""97.5 % of Student's t with two degrees of freedom: the spread is of three seeds."""
+
+Goldens = dict[str, dict[str, list[list[float]]]]
+"""``DATASET/METHOD/seedN`` -> metric -> for each layer golden value and band."""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: there are no golden values.
+        SystemExit: with status 1, when a score moved, or a golden value or a record is missing.
+    """
+    parser = ArgumentParser(
+        prog="unblend regression", description="Retrain the smoke suite; has a score moved?", exit_on_error=False
+    )
+    parser.add_argument("--runs", type=str, default="runs/regression", help="folder that is emptied and written to")
+    parser.add_argument("--jobs", type=int, help="cells at a time")
+    options = parser.parse_args(arguments)
+    goldens = read()
+    console, begin = Console(highlight=False), time.monotonic()
+    found = measure(Path(options.runs), [0], options.jobs, fresh=True)
+    failures = check(found, goldens, [str(cell.path) for cell in suite.load(SUITE)])
+    for line in failures:
+        console.print(f"regression: {line}", markup=False, soft_wrap=True)
+    console.print(
+        f"{len(found)} cells against {len(goldens)} golden ones in {time.monotonic() - begin:.0f} s: "
+        + (f"{len(failures)} failures" if failures else "all scores in their bands")
+    )
+    if failures:
+        console.print("If that is meant: `unblend bless --reason 'why'`, and commit benchmark/workflows/goldens.json.")
+        raise SystemExit(1)
+
+
+def measure(
+    runs: Path, seeds: Sequence[int], jobs: int | None, *, fresh: bool, only: Collection[tuple[str, str]] | None = None
+) -> list[Record]:
+    """Run the smoke suite, or some of it, with some seeds.
+
+    Args:
+        runs: folder of these runs.
+        seeds: of the suite, instead of its own.
+        jobs: cells at a time.
+        fresh: forget earlier results, so that everything is trained anew.
+        only: rows that are run, each a data set's and a method's folder in records; default all.
+
+    Raises:
+        SystemExit: with status 1, when a cell failed.
+    """
+    from benchmark.commands.main import bench
+
+    held = yaml.safe_load(catalogue.suites()[SUITE].read_text())
+    if only is not None:
+        held["methods"] = _rows(held["methods"], only)
+    path = runs / f"{SUITE}.yaml"
+    write_text(path, yaml.safe_dump({**held, "seeds": list(seeds)}, sort_keys=False))
+    if fresh:
+        # The store may hold cells of other suites, which stay.
+        for folder in (runs / SUITE, *(place.directory for place in places(str(path), runs))):
+            shutil.rmtree(folder, ignore_errors=True)
+    # One thread, however many cells at a time: with two, sums are ordered otherwise, and BITS-Net leaves its band.
+    bench(str(path), runs=str(runs), jobs=jobs, threads=1, accelerator="cpu")
+    return [one.record for one in collection.collect([runs / SUITE])]
+
+
+def _rows(methods: list[Any], only: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A suite's rows of methods, each with those data sets alone that are wanted."""
+    rows = [{"name": row} if isinstance(row, str) else row for row in methods]
+    found = []
+    for row in rows:
+        name = catalogue.method(row["name"]).folder
+        folder = f"{name}-{row['variant']}" if row.get("variant") else name
+        if datasets := sorted(dataset for dataset, method in only if method == folder):
+            found.append({**row, "only": datasets})
+    return found
+
+
+def read(path: Path = GOLDENS) -> Goldens:
+    """The golden values.
+
+    Raises:
+        UserError: there are none.
+    """
+    held = read_json(path)
+    if not isinstance(held, dict) or not held.get("cells"):
+        raise UserError(f"no golden values in {path}: write them with `unblend bless --reason 'why'`.")
+    cells: Goldens = held["cells"]
+    return cells
+
+
+def place(record: Record) -> str:
+    """Key of a record among the golden values."""
+    return f"{record.dataset}/{record.method}/seed{record.seed}"
+
+
+def check(found: Sequence[Record], goldens: Goldens, expected: Sequence[str]) -> list[str]:
+    """What is wrong, one line each; nothing, if every score is in its band.
+
+    Args:
+        found: records.
+        goldens: golden values and bands.
+        expected: keys of the cells that must be there, with a record and with golden values.
+    """
+    failures = []
+    records = {place(record): record for record in found}
+    for key in sorted({*expected, *goldens}):
+        if key not in goldens:
+            failures.append(f"{key}: no golden value")
+        elif key not in expected:
+            failures.append(f"{key}: a golden value, but no such cell in the suite")
+        elif key not in records:
+            failures.append(f"{key}: no record")
+        else:
+            failures += _moved(key, records[key], goldens[key])
+    return failures
+
+
+def _moved(key: str, record: Record, golden: dict[str, list[list[float]]]) -> list[str]:
+    failures = []
+    for metric in METRICS:
+        values, bands = record.layer_means(metric), golden.get(metric, [])
+        if len(values) != len(bands):
+            failures.append(f"{key}: {metric} of {len(values)} layers, golden values of {len(bands)}")
+            continue
+        for layer, value, (middle, band) in zip(record.layers, values, bands, strict=True):
+            if not abs(value - middle) <= band:
+                failures.append(f"{key}: {metric} of {layer} is {value:.5g}, golden {middle:.5g} ± {band:.2g}")
+    return failures
+
+
+def band(metric: str, value: float, spread: float) -> float:
+    """How far a score may be from its golden value.
+
+    Args:
+        metric: of the score.
+        value: golden.
+        spread: sample standard deviation over seeds.
+    """
+    return max(T_QUANTILE * spread, FLOOR[metric] + RELATIVE * abs(value))

@@ -1,0 +1,187 @@
+"""``unblend reproduce RECORD…``: run published cells again from their records' configurations, and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.errors import UserError
+from benchmark.files import write_text
+from benchmark.plan import suite
+from benchmark.plan.suite import BUDGET
+from benchmark.results import checks, records
+from benchmark.results.records import Record
+
+LINKED = {"model": "spec", "data": "seed"}
+"""What a complete configuration holds and the command line fills in by itself."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A published record, and that of the same configuration run again."""
+
+    published: Record
+    again: Record
+
+    @property
+    def difference(self) -> float:
+        """Mean PSNR of the second minus that of the first, in dB."""
+        return self.again.mean("psnr") - self.published.mean("psnr")
+
+    @property
+    def remark(self) -> str:
+        """What else differs than the time: our versions, the data's contents, the device, torch's version."""
+        before, now = self.published.provenance, self.again.provenance
+        old, new = self.published.identities, self.again.identities
+        found = [f"{old[part]} before, {new.get(part)} now" for part in old if old[part] != new.get(part)]
+        if self.published.data_digest != self.again.data_digest:
+            found.append("other data")
+        if before["device"] != now["device"]:
+            found.append(f"on {before['device']} before")
+        torch = [made["versions"].get("torch") for made in (before, now)]
+        if torch[0] != torch[1]:
+            found.append(f"torch {torch[0]} before, {torch[1]} now")
+        return ", ".join(found)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command.
+
+    Raises:
+        UserError: a file that is no record, or records that cannot be told apart.
+        SystemExit: with status 1, when a cell failed or its mean PSNR is another one.
+    """
+    parser = ArgumentParser(
+        prog="unblend reproduce",
+        description="Run published cells again from their records' configurations: is the mean PSNR the same?",
+        exit_on_error=False,
+    )
+    parser.add_argument("paths", type=str, nargs="+", help="records, such as leaderboards/quick/records/…/seed0.json")
+    parser.add_argument("--tolerance", type=float, default=0.1, help="dB by which the mean PSNR may differ")
+    parser.add_argument("--runs", type=str, default="runs/reproduced", help="folder of these runs")
+    parser.add_argument("--jobs", type=int, help="cells at a time")
+    parser.add_argument("--threads", type=int, help="cores that each cell uses, on the CPU; default as many as before")
+    parser.add_argument("--root", type=str, help="folder of the data sets; default $UNBLEND_DATA")
+    options = parser.parse_args(arguments)
+    if not options.tolerance > 0:
+        raise UserError(f"tolerance {options.tolerance}: it must be more than 0 dB.")
+    paths = dict.fromkeys(Path(path) for path in options.paths)
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"no record {path}: give files, such as leaderboards/quick/records/digits/unet/seed0.json.")
+    published = [checks.sound(path) for path in paths]
+    groups: dict[tuple[str, int | None], list[Record]] = {}
+    for record in published:
+        share = threads(record) if options.threads is None else options.threads
+        groups.setdefault((record.suite, share), []).append(record)
+    pairs = []
+    for (name, share), own in groups.items():
+        pairs += run_again(name, own, Path(options.runs), jobs=options.jobs, root=options.root, threads=share)
+    console = Console(highlight=False)
+    Console(width=max(console.width, 120), highlight=False).print(table(pairs))
+    moved = [pair for pair in pairs if not abs(pair.difference) <= options.tolerance]
+    console.print(f"{len(pairs) - len(moved)} of {len(pairs)} within {options.tolerance} dB of what is published")
+    if moved:
+        raise SystemExit(1)
+
+
+def threads(record: Record) -> int | None:
+    """Cores that a record's cell used on the CPU: with others sums round otherwise, and trainings drift apart."""
+    found: int | None = record.cost.get("latency_threads")
+    return found
+
+
+def run_again(name: str, published: Sequence[Record], runs: Path, **options: Any) -> list[Pair]:
+    """Run the cells of some records of one suite.
+
+    Args:
+        name: of the suite.
+        published: its records.
+        runs: folder of these runs; finished cells in it are reused.
+        **options: of ``unblend bench``.
+
+    Returns:
+        Each record with its second.
+
+    Raises:
+        UserError: two records are of the same cell.
+        SystemExit: with status 1, when a cell failed.
+    """
+    from benchmark.commands.main import bench
+
+    path = runs / f"{name}.yaml"
+    write_suite(path, published)
+    cells = {cell.path: cell for cell in suite.load(str(path))}
+    bench(str(path), runs=str(runs), **options)
+    pairs = []
+    for record in published:
+        cell = cells[Path(record.dataset, record.method, f"seed{record.seed}")]
+        again = runs / name / "records" / cell.path.with_suffix(".json")
+        if not again.is_file():
+            raise UserError(f"{cell.name}: it was skipped; this version of the method does not take the data.")
+        pairs.append(Pair(record, records.read(again)))
+    return pairs
+
+
+def write_suite(path: Path, published: Sequence[Record]) -> None:
+    """Write the suite of some records' cells."""
+    write_text(path, yaml.safe_dump(as_suite(published), sort_keys=False))
+
+
+def as_suite(published: Sequence[Record]) -> dict[str, Any]:
+    """A suite of the cells of some records, each with its own configuration.
+
+    Raises:
+        UserError: two of them are of one data set's name and differ in its options, or a configuration is not whole.
+    """
+    datasets: dict[str, dict[str, Any]] = {}
+    methods = []
+    for record in published:
+        try:
+            parts = {part: dict(record.config[part]["init_args"]) for part in LINKED}
+            paths = {part: str(record.config[part]["class_path"]) for part in LINKED}
+            precision = record.config["trainer"]["precision"]
+        except (KeyError, TypeError, ValueError) as error:
+            name = f"{record.suite}, {record.dataset}, {record.method}, seed {record.seed}"
+            raise UserError(f"record of {name}: its configuration is not whole ({error}): get it anew.") from error
+        for part, linked in LINKED.items():
+            parts[part].pop(linked, None)
+        budget = {key: parts["data"].pop(key) for key in BUDGET if key in parts["data"]}
+        budget = {key: value for key, value in budget.items() if value is not None}
+        dataset = _row(paths["data"], record.dataset, parts["data"])
+        if datasets.setdefault(record.dataset, dataset) != dataset:
+            raise UserError(f"records of {record.dataset} differ in the data's options: reproduce them one by one.")
+        method = _row(paths["model"], record.method, parts["model"])
+        methods.append(
+            {**method, "only": [record.dataset], "seeds": [record.seed], "precision": precision, "budget": budget}
+        )
+    return {"datasets": list(datasets.values()), "methods": methods}
+
+
+def _row(class_path: str, folder: str, options: dict[str, Any]) -> dict[str, Any]:
+    """A suite's row that gets a given folder in records."""
+    variant = folder.partition("-")[2]
+    return {"name": class_path, "init_args": options, **({"variant": variant} if variant else {})}
+
+
+def table(pairs: Sequence[Pair]) -> Table:
+    """What was published beside what came out now."""
+    found = Table(title="mean PSNR (dB)", title_justify="left")
+    for name in ("suite", "data set", "method", "seed", "published", "again", "difference", ""):
+        number = name in ("seed", "published", "again", "difference")
+        found.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for pair in pairs:
+        one = pair.published
+        found.add_row(
+            Text(one.suite), Text(one.dataset), Text(one.method), str(one.seed), f"{one.mean('psnr'):.3f}",
+            f"{pair.again.mean('psnr'):.3f}", f"{pair.difference:+.3f}", Text(pair.remark),
+        )  # fmt: skip
+    return found
