@@ -7,11 +7,8 @@ import os
 import pkgutil
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
-import datamodules
-import methods
 from benchmark.results import provenance
 
 
@@ -21,6 +18,11 @@ def report(console: Console, root: str | None) -> bool:
     Returns:
         Whether every method and data set can be imported.
     """
+    import torch
+
+    import datamodules
+    import methods
+
     for package, version in provenance.versions().items():
         console.print(f"{package:15} {version}", highlight=False)
     console.print(f"{'commit':15} {provenance.commit()}", highlight=False)

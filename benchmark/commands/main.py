@@ -114,28 +114,12 @@ def _run(
     slurm: Slurm | None,
     **how: Any,
 ) -> None:
-    from benchmark.running.bench import bench
-    from benchmark.running.executors import Executor, LocalExecutor
-    from benchmark.running.slurm import SlurmExecutor
+    from benchmark.plan.suite import load
+    from benchmark.running.machine import Machine
+    from benchmark.workflows.sweep import sweep
 
-    how["root"] = str(Path(how["root"]).absolute()) if how["root"] else None
-    execution = Execution(**how)
-    at_least_one = {"jobs": jobs, "per_device": per_device, "threads": threads}
-    at_least_one |= {"devices": execution.devices, "accumulate": execution.accumulate}
-    for name, value in at_least_one.items():
-        if value is not None and value < 1:
-            raise UserError(f"{name} {value}: it must be at least 1.")
-    if execution.time_limit is not None and not execution.time_limit > 0:
-        raise UserError(f"time_limit {execution.time_limit}: it must be more than 0 minutes.")
-    if execution.logger == "wandb" and importlib.util.find_spec("wandb") is None:
-        raise UserError("logger wandb: wandb is not installed: pip install 'wandb', or --logger csv.")
-    executor: Executor
-    if slurm is not None:
-        executor = SlurmExecutor(slurm, Path(runs) / Path(suite).stem)
-    else:
-        executor = LocalExecutor(jobs, execution.devices, per_device, threads, accelerator=execution.accelerator)
-    if not bench(suite, Path(runs), executor, execution, failed_only=failed_only):
-        raise SystemExit(1)
+    machine = Machine(jobs, per_device, threads, slurm)
+    sweep(load(suite), Path(runs), machine, Execution(**how), failed_only=failed_only)
 
 
 def status(suite: str, runs: str = RUNS) -> None:
@@ -145,9 +129,10 @@ def status(suite: str, runs: str = RUNS) -> None:
         suite: name or path of a YAML file.
         runs: folder of all runs.
     """
+    from benchmark.plan.suite import load
     from benchmark.running.bench import status
 
-    Console().print(status(suite, Path(runs)))
+    Console().print(status(load(suite), Path(runs)))
 
 
 def list_(what: Literal["methods", "datasets", "suites", "weights"], root: str | None = None) -> None:

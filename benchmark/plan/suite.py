@@ -95,8 +95,23 @@ def load(name: str) -> list[Cell]:
         suite = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
+    return cells_of(suite, path.stem, path)
+
+
+def cells_of(suite: Any, name: str, path: Path | None = None) -> list[Cell]:
+    """The cells of a suite that is no file, or of one that was read.
+
+    Args:
+        suite: what a suite's YAML file holds.
+        name: that its results get.
+        path: of the file, for messages.
+
+    Raises:
+        UserError: an unknown key, method or data set, or a row that stands twice.
+    """
+    path = path or Path(name)
     _check_keys(f"suite {path}", suite, _SUITE_KEYS)
-    safe_name(f"suite {path}", "suite", path.stem)
+    safe_name(f"suite {path}", "suite", name)
     _check_seeds(f"suite {path}", suite.get("seeds", [0]))
     for key in ("datasets", "methods"):
         if not suite.get(key):
@@ -110,7 +125,7 @@ def load(name: str) -> list[Cell]:
                 continue
             for seed in method.get("seeds", suite.get("seeds", [0])):
                 cell = Cell(
-                    path.stem,
+                    name,
                     _folder(dataset, dataset_entry),
                     _folder(method, method_entry),
                     seed,

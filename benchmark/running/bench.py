@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from rich.table import Table
 
 from benchmark.errors import UserError, disk_error
 from benchmark.plan.execution import Execution
-from benchmark.reports import leaderboard
+from benchmark.plan.suite import Cell
+from benchmark.results.records import Record
 from benchmark.running.attempt import GRACE, Ended, show_log
 from benchmark.running.claims import Watch
 from benchmark.running.executors import Executor
@@ -29,35 +32,55 @@ SHOWN = 40
 """Cells in the table on the terminal, at most."""
 
 
-def bench(suite: str, runs: Path, executor: Executor, execution: Execution, *, failed_only: bool = False) -> bool:
-    """Run every cell of a suite that has no valid record, then write the leaderboard.
+@dataclass(frozen=True)
+class Swept:
+    """What became of a suite's cells.
 
-    Of cells that failed before, those are run again whose user could mend the reason; ``retry`` runs all.
+    Attributes:
+        folder: of the suite, with a view of its cells.
+        records: of the finished ones.
+        failed: whether any failed, or was left where it stood.
+    """
+
+    folder: Path
+    records: list[Record]
+    failed: bool
+
+
+def bench(
+    cells: Sequence[Cell],
+    runs: Path,
+    executor: Executor,
+    execution: Execution,
+    console: Console,
+    *,
+    failed_only: bool = False,
+) -> Swept:
+    """Run every cell of a suite that has no valid record.
+
+    Of cells that failed before, those are run again whose user could mend the reason; ``failed_only`` runs all.
 
     Args:
-        suite: name or path.
+        cells: of one suite.
         runs: folder of all runs.
         executor: where cells run.
         execution: how cells are run: what no result depends on.
+        console: that is told how it goes.
         failed_only: run again what failed, whatever the reason, and nothing else.
 
-    Returns:
-        Whether no cell failed.
-
     Raises:
-        UserError: the suite is not valid, the run was interrupted, or the disk takes no more.
+        UserError: the run was interrupted, or the disk takes no more.
     """
-    console = Console()
     try:
-        return _bench(suite, runs, executor, execution, failed_only, console)
+        return _bench(places(cells, runs), runs, executor, execution, failed_only, console)
     except OSError as error:
         raise disk_error(error, runs) or error from None
 
 
 def _bench(
-    suite: str, runs: Path, executor: Executor, execution: Execution, failed_only: bool, console: Console
-) -> bool:
-    cells = places(suite, runs)
+    cells: list[Place], runs: Path, executor: Executor, execution: Execution, failed_only: bool, console: Console
+) -> Swept:
+    suite = cells[0].cell.suite
     sweep = Sweep(cells, executor, execution, console)
     failed = [place for place in cells if sweep.states[place].name == "failed"]
     again = [place for place in failed if failed_only or sweep.states[place].mendable]
@@ -74,15 +97,16 @@ def _bench(
         place.link()
     if todo:
         sweep.run(todo)
-    good = _report(cells, sweep.states, runs / cells[0].cell.suite, console)
+    _tell(cells, sweep.states, console)
     if len(failed) > len(again):
-        console.print(
-            f"{len(failed) - len(again)} failed before: `unblend retry {suite}` runs them again", soft_wrap=True
-        )
-    return good
+        more = len(failed) - len(again)
+        console.print(f"{more} failed before: the same command with --only failed runs them again", soft_wrap=True)
+    finished = [place.show() for place in cells if sweep.states[place].name == "finished"]
+    return Swept(runs / suite, finished, failed=not all(state.done for state in sweep.states.values()))
 
 
-def _report(cells: list[Place], states: dict[Place, State], folder: Path, console: Console) -> bool:
+def _tell(cells: list[Place], states: dict[Place, State], console: Console) -> None:
+    """Say of each cell that is not finished what became of it."""
     for name in ("skipped", "failed", "queued", "running", "interrupted"):
         for place in cells:
             if states[place].name == name:
@@ -93,12 +117,6 @@ def _report(cells: list[Place], states: dict[Place, State], folder: Path, consol
                         console.print(f"  {line}", style="dim", highlight=False, markup=False, soft_wrap=True)
                     log = f"  log: {place.log}"
                     console.print(log, highlight=False, markup=False, soft_wrap=True)
-    valid = [place.show() for place in cells if states[place].name == "finished"]
-    if valid:
-        leaderboard.write(folder, valid)
-        leaderboard.show(valid, console)
-        console.print(f"records and leaderboard: {folder}", highlight=False)
-    return all(state.done for state in states.values())
 
 
 class Sweep:
@@ -223,13 +241,13 @@ def _stop_on_signals() -> dict[int, Any]:
     return before
 
 
-def status(suite: str, runs: Path) -> Table:
+def status(cells: Sequence[Cell], runs: Path) -> Table:
     """Where every cell of a suite stands, from the files on disk alone."""
     table = Table(box=None, pad_edge=False)
     for column in ("dataset", "method", "seed", "state", ""):
         table.add_column(column, overflow="fold")
     counts: dict[str, int] = {}
-    for place in places(suite, runs):
+    for place in places(cells, runs):
         state = place.state()
         counts[state.name] = counts.get(state.name, 0) + 1
         word = state.word.splitlines()[0] if state.word else ""

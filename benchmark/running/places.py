@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.plan.contents import read_data_digest
 from benchmark.plan.execution import Failure, Fitted, Job
-from benchmark.plan.suite import Cell, load
+from benchmark.plan.suite import Cell
 from benchmark.results import records
 from benchmark.results.records import Record
 from benchmark.running import claims
@@ -260,6 +261,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def places(suite: str, runs: Path) -> list[Place]:
-    """The cells of a suite and where they stand."""
-    return [Place(cell, runs, cell.key()) for cell in load(suite)]
+def places(cells: Iterable[Cell], runs: Path) -> list[Place]:
+    """Where cells stand in a folder of runs."""
+    return [Place(cell, runs, cell.key()) for cell in cells]

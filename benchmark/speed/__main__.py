@@ -16,22 +16,25 @@ from rich.console import Console
 from benchmark.errors import UserError, unknown
 from benchmark.speed.rows import Row, measured, show
 
-NAMES = {
-    "precision": "training step of each network in float32 against bfloat16 with channels last",
-    "methods": "training step and inference of each network against its bare operations",
-    "bits_net": "BITS-Net against a plain loop; images optimised together against one by one",
-    "priors": "methods without training, one image",
-    "lightning": "a training step by Lightning against a bare loop",
+MODULES = {
+    "networks.precision": "training step of each network in float32 against bfloat16 with channels last",
+    "networks.methods": "training step and inference of each network against its bare operations",
+    "networks.bits_net": "BITS-Net against a plain loop; images optimised together against one by one",
+    "networks.priors": "methods without training, one image",
+    "networks.lightning": "a training step by Lightning against a bare loop",
     "lmse": "LMSE against a loop over windows",
     "scoring": "all metrics of one image, in each protocol",
     "data": "training images per second of each task",
     "page": "building and sorting a large page",
     "sweep": "what the runner costs per cell",
     "cells": "a sweep of real cells against a bare loop; two workers against one",
-    "rounding": "quality after the same training in float32 and in bfloat16; takes an hour",
-    "learning": "quality after some minutes of one core; takes hours, so only where it is named",
+    "networks.rounding": "quality after the same training in float32 and in bfloat16; takes an hour",
+    "networks.learning": "quality after some minutes of one core; takes hours, so only where it is named",
 }
 """Modules of this package, in the order of the table; each has a ``main`` that gives rows."""
+
+NAMES = {module.rpartition(".")[2]: what for module, what in MODULES.items()}
+"""What may be named, and what it is."""
 
 LONG = {"learning", "rounding"}
 """Those that are measured only where they are named."""
@@ -81,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def apart(name: str) -> list[Row]:
     """A module's rows, from a process of its own: no measurement finds another's threads or memory."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measured, name).result()
+        (module,) = (one for one in MODULES if one.rpartition(".")[2] == name)
+        return pool.submit(measured, f"{__package__}.{module}").result()
 
 
 if __name__ == "__main__":

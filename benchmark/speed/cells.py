@@ -19,6 +19,7 @@ import torch
 import yaml
 
 from benchmark.files import read_json
+from benchmark.plan import suite as suites
 from benchmark.plan.execution import Execution, Job
 from benchmark.running.places import Place, places
 from benchmark.scoring import score
@@ -68,7 +69,7 @@ def main(cells: int = 4, images: int = 3000) -> list[Row]:
             "methods": [{"name": "UNet", "init_args": {"width": 16}}],
         }
         suite.write_text(yaml.safe_dump(value))
-        alone, trained = bare(places(str(suite), Path(folder, "bare")))
+        alone, trained = bare(places(suites.load(str(suite)), Path(folder, "bare")))
         one, two = (sweep(suite, Path(folder, f"jobs{jobs}"), jobs) for jobs in (1, 2))
     extra, of = (one - alone) / cells, f"{cells} cells of {trained / cells:.0f} s of training"
     load = f"load of the machine {os.getloadavg()[0]:.1f}"

@@ -24,7 +24,7 @@ import torch
 
 from benchmark.plan import catalogue
 from benchmark.plan.precision import FULL, resolve
-from benchmark.speed.methods import training_step
+from benchmark.speed.networks.methods import training_step
 from benchmark.speed.rows import Row, by_turns, quotients, row, show
 from datamodules.base import LayerDataModule, sample_generator
 from datamodules.mixing import HeavyRain

@@ -117,12 +117,12 @@ def quotients(ones: Iterable[float], others: Iterable[float], factor: float = 1.
     return [factor * one / other for one, other in zip(ones, others, strict=True)]
 
 
-def measured(name: str) -> list[Row]:
-    """The rows of one of this package's modules, in a process that was spawned for it."""
+def measured(module: str) -> list[Row]:
+    """The rows of a module that measures, in a process that was spawned for it."""
     multiprocessing.set_start_method(None, force=True)  # its own workers start as they do anywhere else
     warnings.simplefilter("ignore")  # what Lightning says of its surroundings is not measured
     logging.disable(logging.WARNING)
-    rows: list[Row] = importlib.import_module(f"benchmark.speed.{name}").main()
+    rows: list[Row] = importlib.import_module(module).main()
     return rows
 
 

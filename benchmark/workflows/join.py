@@ -13,13 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.errors import UserError, unknown
-from benchmark.files import write_text
 from benchmark.metrics.scales import SCALES
 from benchmark.plan import catalogue, suite
+from benchmark.plan.execution import Execution
 from benchmark.reports import compare, leaderboard
 from benchmark.reports.tables import judged_by, name_of, note
 from benchmark.results import collection
 from benchmark.results.resampling import holm
+from benchmark.running.machine import Machine
+from benchmark.workflows.sweep import sweep
 
 
 def main(arguments: list[str]) -> None:
@@ -41,15 +43,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--jobs", type=int, help="cells at a time")
     options = parser.parse_args(arguments)
     entry = catalogue.method(options.model)
-    joined = Path(options.runs) / "joined" / f"{Path(options.suite).stem}.yaml"
     row: dict[str, Any] = {"name": entry.class_path, "init_args": dict(options.options)}
     if options.variant:
         row["variant"] = options.variant
-    write_text(joined, yaml.safe_dump(with_method(options.suite, row, options.images), sort_keys=False))
-    from benchmark.commands.main import bench
-
-    cells = suite.load(str(joined))
-    bench(str(joined), jobs=options.jobs, runs=options.runs)
+    cells = suite.cells_of(with_method(options.suite, row, options.images), Path(options.suite).stem)
+    sweep(cells, Path(options.runs), Machine(jobs=options.jobs), Execution())
     folder = Path(options.runs) / cells[0].suite
     leaderboard.main([str(folder)])
     standing(cells[0].method, folder, Console(highlight=False))

@@ -139,7 +139,7 @@ def incomplete(folder: Path, found: list[Found]) -> Iterator[str]:
     """Cells of the suite that have neither a record nor a reason to be skipped."""
     there = {one.place for one in found}
     for name in sorted({one.record.suite for one in found} & set(catalogue.suites())):
-        for place in places(name, folder.parent):
+        for place in places(suite.load(name), folder.parent):
             fitted = place.fitted() if place.cell.path not in there else None
             if place.cell.path not in there and not (fitted and fitted.skipped):
                 yield f"{place.cell.name}: no record; finish the suite, or say --partial."

@@ -6,19 +6,21 @@ import shutil
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from benchmark.errors import UserError
-from benchmark.files import read_json, write_text
+from benchmark.files import read_json
 from benchmark.metrics.scales import METRICS
 from benchmark.plan import catalogue, suite
-from benchmark.results import collection
+from benchmark.plan.execution import Execution
+from benchmark.plan.suite import cells_of
 from benchmark.results.records import Record
+from benchmark.running.machine import Machine
 from benchmark.running.places import places
+from benchmark.workflows.sweep import sweep
 
 SUITE = "smoke"
 GOLDENS = Path(__file__).parent / "goldens.json"
@@ -77,32 +79,16 @@ def measure(
     Raises:
         SystemExit: with status 1, when a cell failed.
     """
-    from benchmark.commands.main import bench
-
     held = yaml.safe_load(catalogue.suites()[SUITE].read_text())
+    cells = cells_of({**held, "seeds": list(seeds)}, SUITE)
     if only is not None:
-        held["methods"] = _rows(held["methods"], only)
-    path = runs / f"{SUITE}.yaml"
-    write_text(path, yaml.safe_dump({**held, "seeds": list(seeds)}, sort_keys=False))
+        cells = [cell for cell in cells if (cell.dataset, cell.method) in only]
     if fresh:
         # The store may hold cells of other suites, which stay.
-        for folder in (runs / SUITE, *(place.directory for place in places(str(path), runs))):
+        for folder in (runs / SUITE, *(place.directory for place in places(cells, runs))):
             shutil.rmtree(folder, ignore_errors=True)
     # One thread, however many cells at a time: with two, sums are ordered otherwise, and BITS-Net leaves its band.
-    bench(str(path), runs=str(runs), jobs=jobs, threads=1, accelerator="cpu")
-    return [one.record for one in collection.collect([runs / SUITE])]
-
-
-def _rows(methods: list[Any], only: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A suite's rows of methods, each with those data sets alone that are wanted."""
-    rows = [{"name": row} if isinstance(row, str) else row for row in methods]
-    found = []
-    for row in rows:
-        name = catalogue.method(row["name"]).folder
-        folder = f"{name}-{row['variant']}" if row.get("variant") else name
-        if datasets := sorted(dataset for dataset, method in only if method == folder):
-            found.append({**row, "only": datasets})
-    return found
+    return sweep(cells, runs, Machine(jobs=jobs, threads=1), Execution(accelerator="cpu"))
 
 
 def read(path: Path = GOLDENS) -> Goldens:

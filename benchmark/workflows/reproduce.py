@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.errors import UserError
-from benchmark.files import write_text
 from benchmark.plan import suite
+from benchmark.plan.execution import Execution
 from benchmark.plan.suite import BUDGET
 from benchmark.results import checks, records
 from benchmark.results.records import Record
+from benchmark.running.machine import Machine
+from benchmark.workflows.sweep import sweep
 
 LINKED = {"model": "spec", "data": "seed"}
 """What a complete configuration holds and the command line fills in by itself."""
@@ -84,7 +85,9 @@ def main(arguments: list[str]) -> None:
         groups.setdefault((record.suite, share), []).append(record)
     pairs = []
     for (name, share), own in groups.items():
-        pairs += run_again(name, own, Path(options.runs), jobs=options.jobs, root=options.root, threads=share)
+        pairs += run_again(
+            name, own, Path(options.runs), Machine(jobs=options.jobs, threads=share), Execution(root=options.root)
+        )
     console = Console(highlight=False)
     Console(width=max(console.width, 120), highlight=False).print(table(pairs))
     moved = [pair for pair in pairs if not abs(pair.difference) <= options.tolerance]
@@ -99,14 +102,15 @@ def threads(record: Record) -> int | None:
     return found
 
 
-def run_again(name: str, published: Sequence[Record], runs: Path, **options: Any) -> list[Pair]:
+def run_again(name: str, published: Sequence[Record], runs: Path, machine: Machine, execution: Execution) -> list[Pair]:
     """Run the cells of some records of one suite.
 
     Args:
         name: of the suite.
         published: its records.
         runs: folder of these runs; finished cells in it are reused.
-        **options: of ``unblend bench``.
+        machine: where they run.
+        execution: how they are run.
 
     Returns:
         Each record with its second.
@@ -115,12 +119,8 @@ def run_again(name: str, published: Sequence[Record], runs: Path, **options: Any
         UserError: two records are of the same cell.
         SystemExit: with status 1, when a cell failed.
     """
-    from benchmark.commands.main import bench
-
-    path = runs / f"{name}.yaml"
-    write_suite(path, published)
-    cells = {cell.path: cell for cell in suite.load(str(path))}
-    bench(str(path), runs=str(runs), **options)
+    cells = {cell.path: cell for cell in suite.cells_of(as_suite(published), name)}
+    sweep(list(cells.values()), runs, machine, execution)
     pairs = []
     for record in published:
         cell = cells[Path(record.dataset, record.method, f"seed{record.seed}")]
@@ -129,11 +129,6 @@ def run_again(name: str, published: Sequence[Record], runs: Path, **options: Any
             raise UserError(f"{cell.name}: it was skipped; this version of the method does not take the data.")
         pairs.append(Pair(record, records.read(again)))
     return pairs
-
-
-def write_suite(path: Path, published: Sequence[Record]) -> None:
-    """Write the suite of some records' cells."""
-    write_text(path, yaml.safe_dump(as_suite(published), sort_keys=False))
 
 
 def as_suite(published: Sequence[Record]) -> dict[str, Any]:

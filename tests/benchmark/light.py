@@ -10,6 +10,7 @@ import hashlib
 import os
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,13 @@ from benchmark.files import read_json, write_json
 from benchmark.metrics.scores import Scores
 from benchmark.plan.contents import write_data_digest
 from benchmark.plan.execution import Execution, Fitted, Job
+from benchmark.plan.suite import load
 from benchmark.results import records
-from benchmark.running import bench, claims
+from benchmark.running import claims
 from benchmark.running.executors import Executor, LocalExecutor
+from benchmark.running.machine import Machine
 from benchmark.running.slurm import Slurm, SlurmExecutor
+from benchmark.workflows.sweep import sweep
 
 SECONDS = float(os.environ.get("LIGHT_SECONDS", "0.01"))
 
@@ -98,20 +102,27 @@ class LightSlurm(SlurmExecutor):
     local = LightExecutor
 
 
+@dataclass(frozen=True)
+class LightMachine(Machine):
+    """Where they run."""
+
+    def executor(self, execution: Execution, folder: Path) -> Executor:
+        if self.slurm:
+            return LightSlurm(self.slurm, folder)
+        return LightExecutor(self.jobs, accelerator="cpu", threads=1)
+
+
 def main(suite: str, runs: str, jobs: str, *more: str) -> None:
     """Run a suite."""
     claims.STALE, claims.BEAT, claims.PATIENCE = 3.0, 0.5, 2.0
-    executor: Executor = LightExecutor(int(jobs), accelerator="cpu", threads=1)
-    if "slurm" in more:
-        executor = LightSlurm(Slurm(partition="main", max_jobs=int(jobs)), Path(runs) / Path(suite).stem)
+    machine = LightMachine(int(jobs), slurm=Slurm(partition="main", max_jobs=int(jobs)) if "slurm" in more else None)
     limit = os.environ.get("LIGHT_LIMIT")  # in minutes
     execution = Execution(accelerator="cpu", time_limit=float(limit) if limit else None, accumulate=2)
     try:
-        good = bench.bench(suite, Path(runs), executor, execution, failed_only="retry" in more)
+        sweep(load(suite), Path(runs), machine, execution, failed_only="retry" in more)
     except UserError as error:
         print(f"unblend: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    raise SystemExit(0 if good else 1)
 
 
 if __name__ == "__main__":

@@ -307,7 +307,7 @@ def test_a_cell_killed_again_and_again_fails_and_retry_runs_it(tmp_path: Path) -
     runner = start(path, runs)
     said = finish(runner)
     assert runner.returncode == 1
-    assert "1 failed before: `unblend retry" in said
+    assert "1 failed before: the same command with --only failed" in said
     runner = start(path, runs, 1, "retry")
     said = finish(runner)
     assert runner.returncode == 0, said
@@ -342,4 +342,4 @@ def test_too_little_memory_is_told_with_the_batch_that_failed(tmp_path: Path) ->
     ] * 2
     assert "Traceback" in said, "the last lines of its log"
     runner = start(path, runs, LIGHT_RAISES="something else")
-    assert "2 failed before: `unblend retry" in finish(runner)
+    assert "2 failed before: the same command with --only failed" in finish(runner)

@@ -11,9 +11,9 @@ from PIL import Image
 
 from benchmark.errors import UserError
 from benchmark.files import read_json
-from benchmark.speed import learning, rounding
 from benchmark.speed.chart import COLOURS, chart
-from benchmark.speed.learning import ProcessorTime, Task, decibels, main
+from benchmark.speed.networks import learning, rounding
+from benchmark.speed.networks.learning import ProcessorTime, Task, decibels, main
 
 
 @pytest.fixture

@@ -76,11 +76,11 @@ def test_a_cell_gets_as_many_threads_as_it_had(project: Path, monkeypatch: pytes
     first = records.read(project / "runs/tiny/records/digits-fewer/identity/seed0.json")
     given: list[int | None] = []
 
-    def bench(*arguments: Any, threads: int | None, **options: Any) -> None:
-        given.append(threads)
+    def sweep(cells: Any, runs: Path, machine: Any, execution: Any) -> None:
+        given.append(machine.threads)
         raise SystemExit(1)
 
-    monkeypatch.setattr("benchmark.commands.main.bench", bench)
+    monkeypatch.setattr(reproduce, "sweep", sweep)
     for number, more, expected in ((3, [], 3), (None, [], None), (3, ["--threads", "2"], 2)):
         records.write(tmp_path / "one.json", dataclasses.replace(first, cost={**first.cost, "latency_threads": number}))
         with pytest.raises(SystemExit):
@@ -94,9 +94,7 @@ def test_every_published_record_makes_a_suite_of_its_own_cell(tmp_path: Path) ->
         pytest.skip("nothing is published at present")
     for number, path in enumerate(paths):
         record = records.read(path)
-        file = tmp_path / f"suite{number}.yaml"
-        reproduce.write_suite(file, [record])
-        (cell,) = suite.load(str(file))
+        (cell,) = suite.cells_of(reproduce.as_suite([record]), f"suite{number}")
         assert (cell.dataset, cell.method, cell.seed) == (record.dataset, record.method, record.seed)
         for part, linked in reproduce.LINKED.items():
             whole = {key: value for key, value in record.config[part]["init_args"].items() if key != linked}

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.speed import bare
-from benchmark.speed.__main__ import NAMES, main
+from benchmark.speed.__main__ import MODULES, NAMES, main
+from benchmark.speed.networks import bare
 from benchmark.speed.rows import Row, by_turns, quotients, row, show
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,12 +97,13 @@ def test_every_name_is_a_module_with_a_sentence(capsys: pytest.CaptureFixture[st
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
+    for module in MODULES:
+        assert importlib.util.find_spec(f"benchmark.speed.{module}") is not None
     for name, what in NAMES.items():
-        assert importlib.util.find_spec(f"benchmark.speed.{name}") is not None
         assert name in shown
         assert what in shown
     others = {"__init__", "__main__", "bare", "chart", "made", "rows", "profile"}
-    assert {path.stem for path in (ROOT / "benchmark" / "speed").glob("*.py")} == {*NAMES, *others}
+    assert {path.stem for path in (ROOT / "benchmark" / "speed").rglob("*.py")} == {*NAMES, *others}
 
 
 def test_an_unknown_name_is_one_clear_line() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -217,10 +215,3 @@ def test_seeds_that_lack_images_are_told_and_what_they_share_is_shown() -> None:
     lines = table([group, (record("nmf"),)])
     assert lines[1].unlike.startswith("it was judged on 1 other images")
     assert lines[1].judged("psnr").mean == pytest.approx((25 + 31) / 2)  # type: ignore[union-attr]
-
-
-def test_whoever_reads_records_needs_no_torch() -> None:
-    modules = "checks, compare, evidence, gallery, leaderboard, places, publish, published, records, statistics, tables"
-    code = f"import sys\nfrom benchmark import {modules}\nprint({{'torch', 'lightning', 'scipy'}} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark.scoring.cost import measure
-from benchmark.speed.bits_net import PlainSkipNet, plain_exclusion
+from benchmark.speed.networks.bits_net import PlainSkipNet, plain_exclusion
 from datamodules.errors import UserError
 from datamodules.types import LayerSpec
 from methods.bits_net import VIEWS, BITSNet, Optimisation, _view

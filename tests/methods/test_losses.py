@@ -8,7 +8,7 @@ import torch
 from skimage import data
 from skimage.restoration import denoise_nl_means
 
-from benchmark.speed.bits_net import plain_exclusion
+from benchmark.speed.networks.bits_net import plain_exclusion
 from methods.losses.exclusion import exclusion
 from methods.losses.red import RED
 from methods.networks.denoisers import DENOISERS, SIGMA, non_local_means

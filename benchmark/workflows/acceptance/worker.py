@@ -7,7 +7,6 @@ import from ``methods``, ``datamodules`` and ``benchmark.metrics`` no more than 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 import tempfile
 import warnings
@@ -156,7 +155,9 @@ def _scores(protocol: str, ordered: bool, estimates: Tensor, layers: Tensor, mas
     if hasattr(metrics, "score"):  # the metrics before they stood on torchmetrics
         rows = metrics.score(estimates, layers, mask, protocol_name=protocol, ordered=ordered)
         return {name: torch.tensor([row[name] for row in rows]) for name in ("psnr", "ssim", "lmse", "mse")}
-    judge = importlib.import_module("benchmark.metrics.layer_scores").LayerScores([protocol], ordered=ordered)
+    from benchmark.metrics.layer_scores import LayerScores
+
+    judge = LayerScores([protocol], ordered=ordered)
     judge.update(estimates, layers, mask, torch.arange(len(layers)))
     scores = judge.compute()
     return {name: torch.as_tensor(scores.of(name)) for name in ("psnr", "ssim", "lmse", "mse")}

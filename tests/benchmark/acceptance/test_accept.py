@@ -251,9 +251,6 @@ def test_regression_runs_the_cells_of_a_component_alone() -> None:
     assert {cell.method for cell in of_unet} == {"unet"}
     assert {cell.dataset for cell in cells if evidence._concerns(identity.component("rain"), cell)} == {"rain"}
     assert all(evidence._concerns(identity.component("training"), cell) for cell in cells)
-    held = yaml.safe_load(catalogue.suites()[regression.SUITE].read_text())
-    rows = regression._rows(held["methods"], {("digits", "unet"), ("digits", "identity")})
-    assert [(row["name"], row["only"]) for row in rows] == [("Identity", ["digits"]), ("UNet", ["digits"])]
 
 
 def tensors(**values: Any) -> dict[str, torch.Tensor]:

@@ -1,9 +1,8 @@
-"""Each network's training step and inference over its bare operations: ``python -m benchmark.speed.methods [ROUNDS]``.
+"""Each network's training step and inference over its bare operations: ``python -m benchmark.speed methods``.
 
 Widths are the papers', images and batches small enough for a CPU. A training step is forward, backward and optimiser;
-of a method that optimises for each image it is one iteration, without the denoiser, which ``benchmark.speed.bits_net``
-looks at. The floor is ``benchmark.speed.bare``'s, of the same call. Both alternate, round by round, on one thread
-that keeps its memory.
+of a method that optimises for each image it is one iteration, without the denoiser, which ``bits_net`` looks at. The
+floor is ``bare``'s, of the same call. Both alternate, round by round, on one thread that keeps its memory.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.speed.bare import floor, keep_memory
+from benchmark.speed.networks.bare import floor, keep_memory
 from benchmark.speed.rows import Row, by_turns, number, quotients, row, show
 from datamodules.rain import Rain
 from datamodules.types import LayerBatch

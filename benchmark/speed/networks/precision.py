@@ -1,4 +1,4 @@
-"""Training steps in float32 and in bfloat16: ``python -m benchmark.speed.precision [ROUNDS]``.
+"""Training steps in float32 and in bfloat16: ``python -m benchmark.speed.networks.precision [ROUNDS]``.
 
 Each trained method steps by turns in float32 in torch's own layout, and in ``bf16-mixed`` with its channels last, as
 ``precision: auto`` has it where that pays. Ratios are taken round by round, in one run. A method whose card says that
@@ -13,8 +13,8 @@ import sys
 import torch
 
 from benchmark.plan.precision import low_precision_units
-from benchmark.speed.bare import keep_memory
-from benchmark.speed.methods import CASES, SECONDS, Case, training_step
+from benchmark.speed.networks.bare import keep_memory
+from benchmark.speed.networks.methods import CASES, SECONDS, Case, training_step
 from benchmark.speed.rows import Row, by_turns, number, quotients, row, show
 
 ROUNDS = 5

@@ -1,8 +1,8 @@
-"""BITS-Net against a plain loop over images: ``python -m benchmark.speed.bits_net [SIDE]``.
+"""BITS-Net against a plain loop over images: ``python -m benchmark.speed.networks.bits_net [SIDE]``.
 
 *plain* is the same mathematics as one would first write it: a network of torch modules for each layer, one image at
 a time, the exclusion loss pair by pair, and scikit-image's non-local means on the host for all eight views. The network
-step against its bare convolutions is among ``benchmark.speed.methods``.
+step against its bare convolutions is among ``benchmark.speed.networks.methods``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where a network's training step spends its time: ``python -m benchmark.speed.profile NAME [STEPS]``.
+"""Where a network's training step spends its time: ``python -m benchmark.speed.networks.profile NAME [STEPS]``.
 
-Operations of one of ``benchmark.speed.methods``' cases by torch's profiler, on one thread: in the step, in its floor,
-and what the step has beside it, the largest first. The clock is the wall's: what else runs on the machine is in it.
+Operations of one of ``methods``' cases by torch's profiler, on one thread: in the step, in its floor, and what the step
+has beside it, the largest first. The clock is the wall's: what else runs on the machine is in it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
 from benchmark.errors import UserError, unknown
-from benchmark.speed.bare import floor, keep_memory
-from benchmark.speed.methods import CASES, training_step
+from benchmark.speed.networks.bare import floor, keep_memory
+from benchmark.speed.networks.methods import CASES, training_step
 
 LINES = 16
 
@@ -68,4 +68,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1], *map(int, sys.argv[2:3]))
     except UserError as error:
-        sys.exit(f"benchmark.speed.profile: error: {error}")
+        sys.exit(f"benchmark.speed.networks.profile: error: {error}")

@@ -1,6 +1,6 @@
 """Quality against time: what each method has learnt of its own task after some minutes of one core.
 
-``python -m benchmark.speed.learning [--methods UNet NAFNet …] [--minutes 1 2 5 10 20] [--out runs/learning]``
+``python -m benchmark.speed.networks.learning [--methods UNet NAFNet …] [--minutes 1 2 5 10 20] [--out runs/learning]``
 
 Each point is a training of its own, planned for so many minutes of processor time on one thread, data included: how
 many images that is, is found by timing some steps first. Then the select role's images are separated. What is measured
@@ -346,7 +346,7 @@ def main(arguments: Sequence[str] = ()) -> list[Row]:
         UserError: an unknown method, or minutes that are not positive.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m benchmark.speed.learning", description=(__doc__ or "").split("\n")[0]
+        prog="python -m benchmark.speed.networks.learning", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--methods", nargs="+", default=list(TASKS), metavar="NAME", help=", ".join(TASKS))
     parser.add_argument("--minutes", nargs="+", type=float, default=MINUTES, help="of one core; a training for each")
@@ -373,5 +373,5 @@ if __name__ == "__main__":
     try:
         show(main(sys.argv[1:]))
     except UserError as error:
-        print(f"benchmark.speed.learning: error: {error}", file=sys.stderr)
+        print(f"benchmark.speed.networks.learning: error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What bfloat16 costs in quality: ``python -m benchmark.speed.rounding [--methods NAME …] [--minutes 1]``.
+"""What bfloat16 costs in quality: ``python -m benchmark.speed.networks.rounding [--methods NAME …] [--minutes 1]``.
 
 Each trained method trains twice on the same images, from the same start, on one thread: in ``bf16-mixed`` with its
 channels last, as ``precision: auto`` has it where that pays, and in float32. How many images that are is planned for so
@@ -21,7 +21,7 @@ from benchmark.errors import UserError, unknown
 from benchmark.files import read_json, write_json
 from benchmark.plan.precision import FULL, LOW, low_precision_units
 from benchmark.results.provenance import processor
-from benchmark.speed.learning import SMALL_GAN, TASKS, Task, data_of, decibels, seconds_per_image, train
+from benchmark.speed.networks.learning import SMALL_GAN, TASKS, Task, data_of, decibels, seconds_per_image, train
 from benchmark.speed.rows import Row, number, show
 
 METHODS = TASKS | {
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] = ()) -> list[Row]:
         UserError: an unknown method, or minutes that are not positive.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m benchmark.speed.rounding", description=(__doc__ or "").split("\n")[0]
+        prog="python -m benchmark.speed.networks.rounding", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--methods", nargs="+", default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
     parser.add_argument("--minutes", type=float, default=1.0, help="of one core in bfloat16; float32 takes longer")
@@ -125,5 +125,5 @@ if __name__ == "__main__":
     try:
         show(main(sys.argv[1:]))
     except UserError as error:
-        print(f"benchmark.speed.rounding: error: {error}", file=sys.stderr)
+        print(f"benchmark.speed.networks.rounding: error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""LiGT trained by Lightning against a bare loop: ``python -m benchmark.speed.lightning [STEPS]``.
+"""LiGT trained by Lightning against a bare loop: ``python -m benchmark.speed.networks.lightning [STEPS]``.
 
 Both take the same batches from the same loader through the same method and optimiser. Lightning has what a cell's
 training has: the callbacks that watch the loss, report progress, keep checkpoints and make noise reproducible.

@@ -1,4 +1,4 @@
-"""What the priors without training take for one image: ``python -m benchmark.speed.priors [SIDE]``."""
+"""What the priors without training take for one image: ``python -m benchmark.speed.networks.priors [SIDE]``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What networks take and learn: training steps, inference, precision, quality against time."""
