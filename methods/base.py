@@ -22,6 +22,30 @@ Codes = dict[str, dict[str, Tensor]]
 """Latent space -> kind of image (``mixture``, or a layer's name) -> (B, F) codes of such images in it."""
 
 Watch = Callable[[int, int, float, Callable[[], Tensor]], None]
+"""Iterations done, all of them, the remix's mean PSNR in dB, and a function that gives padded layers as they are now."""
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What a method that optimises for each image is lent for one separation; others need nothing.
+
+    Attributes:
+        workspace: folder where it may keep what it needs to go on after an interruption; None for none.
+        watch: is told now and then how far it is; None for nobody.
+        iterations: that it may take, at most; None for as many as it has.
+    """
+
+    workspace: Path | None = None
+    watch: Watch | None = None
+    iterations: int | None = None
+
+    def limit(self, own: int) -> int:
+        """Iterations that are to be taken.
+
+        Args:
+            own: of the method.
+        """
+        return own if self.iterations is None else min(own, self.iterations)
 
 
 @dataclass(frozen=True)
@@ -97,11 +121,6 @@ class SeparationMethod(LightningModule, ABC):
         iterations: of a method that optimises for each image: its work is that of one, so many times.
         betas: of Adam.
         parameters_per_image: that such a method learns for each image.
-        workspace: folder where a long separation may keep what it needs to go on after an interruption;
-            set by whoever calls.
-        watch: is told, now and then, of a long separation: iterations done, all of them, the remix's mean
-            PSNR in dB, and a function that gives the layers (of padded images) as they are now; set by whoever
-            calls.
     """
 
     version: ClassVar[int] = 1
@@ -113,8 +132,6 @@ class SeparationMethod(LightningModule, ABC):
     iterations: int = 1
     betas: tuple[float, float] = (0.9, 0.999)
     parameters_per_image: int = 0
-    workspace: Path | None = None
-    watch: Watch = staticmethod(lambda done, total, psnr, layers: None)
 
     @abstractmethod
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
@@ -128,19 +145,30 @@ class SeparationMethod(LightningModule, ABC):
             (B, K', C, scale·h, scale·w), the first K' layers of the data's spec, nominally in [0, 1].
         """
 
-    def forward(self, mixture: Tensor, seeds: list[int] | None = None) -> Tensor:
+    def optimise(self, mixture: Tensor, seeds: list[int], lent: Lent) -> Tensor:
+        """Do what ``separate`` does, with what is lent; by default nothing of it is needed.
+
+        Args:
+            mixture: as in ``separate``.
+            seeds: likewise.
+            lent: for this separation.
+        """
+        return self.separate(mixture, seeds)
+
+    def forward(self, mixture: Tensor, seeds: list[int] | None = None, lent: Lent | None = None) -> Tensor:
         """Split mixtures of any size into float32 layers.
 
         Args:
             mixture: (B, C, h, w) float32.
             seeds: one per image; default 0 for each.
+            lent: to a method that optimises for each image; default nothing.
 
         Returns:
             (B, K', C, scale·h, scale·w) float32.
         """
         height, width = mixture.shape[-2:]
         padded = self.pad(mixture)
-        layers = self.separate(padded, seeds if seeds is not None else [0] * len(mixture))
+        layers = self.optimise(padded, seeds if seeds is not None else [0] * len(mixture), lent or Lent())
         return layers[..., : height * self.scale, : width * self.scale].float()
 
     def pad(self, image: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.types import LayerSpec, UserError
-from methods.base import MethodCard, SeparationMethod
+from methods.base import Lent, MethodCard, SeparationMethod
 from methods.losses.exclusion import exclusion
 from methods.losses.red import RED, DirectRED
 from methods.networks.denoisers import DENOISERS
@@ -116,27 +116,32 @@ class BITSNet(SeparationMethod):
         self.parameters_per_image = 2 * sum(parameter.numel() for parameter in shape.parameters())
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
+        return self.optimise(mixture, seeds, Lent())
+
+    def optimise(self, mixture: Tensor, seeds: list[int], lent: Lent) -> Tensor:
         firsts = range(0, len(seeds), self.images_at_once)
         parts = [slice(first, first + self.images_at_once) for first in firsts]
         with torch.enable_grad():
-            return self.gain * torch.cat([self._optimise(mixture[part], seeds[part]) for part in parts])
+            return self.gain * torch.cat([self._together(mixture[part], seeds[part], lent) for part in parts])
 
-    def _optimise(self, mixture: Tensor, seeds: list[int]) -> Tensor:
+    def _together(self, mixture: Tensor, seeds: list[int], lent: Lent) -> Tensor:
         """Layers ŷ (B, 2, C, H, W), whose sum is the mixture (B, C, H, W)."""
-        unfinished = Unfinished(self, mixture, seeds)
+        unfinished = Unfinished(self, mixture, seeds, lent.workspace)
         state = unfinished.load()
         if "layers" in state:
             finished: Tensor = state["layers"]
             return finished
-        run = Optimisation(self, mixture, seeds)
+        iterations = lent.limit(self.iterations)
+        run = Optimisation(self, mixture, seeds, iterations)
         if state:
             run.load_state_dict(state)
-        while run.iteration < self.iterations and not run.finished():
+        while run.iteration < iterations and not run.finished():
             run.step()
-            if run.iteration % LOOK_EVERY == 0 or run.iteration == self.iterations:
+            if run.iteration % LOOK_EVERY == 0 or run.iteration == iterations:
                 run.look()
                 unfinished.save(run.state_dict)
-                self.watch(run.iteration, self.iterations, run.psnr.mean().item(), lambda: self.gain * run.layers())
+                if lent.watch:
+                    lent.watch(run.iteration, iterations, run.psnr.mean().item(), lambda: self.gain * run.layers())
         layers = run.layers()
         unfinished.finish({"layers": layers})
         return layers
@@ -145,8 +150,8 @@ class BITSNet(SeparationMethod):
 class Optimisation:
     """The optimisation of some images: their networks, and all that changes from step to step."""
 
-    def __init__(self, method: BITSNet, mixture: Tensor, seeds: list[int]) -> None:
-        self.method, self.mixture = method, mixture
+    def __init__(self, method: BITSNet, mixture: Tensor, seeds: list[int], iterations: int | None = None) -> None:
+        self.method, self.mixture, self.iterations = method, mixture, iterations or method.iterations
         count, channels = mixture.shape[:2]
         self.generators = [torch.Generator(mixture.device).manual_seed(seed) for seed in seeds]
         with mixture.device:
@@ -170,7 +175,7 @@ class Optimisation:
         method, i = self.method, self.iteration
         view = 0 if i % 2 else i // 2 % VIEWS
         sigma = (i // 100 if i < 1000 else 1) / 1000
-        if i + 1 == method.iterations:
+        if i + 1 == self.iterations:
             view, sigma = 0, 0.0
         noise = self.noise
         if sigma:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datamodules.types import LayerSpec
-from methods.base import MethodCard, SeparationMethod
+from methods.base import Lent, MethodCard, SeparationMethod
 from methods.networks.patches import extract, group, overlap_mean, strongest_first
 from methods.networks.resize import enlarge
 
@@ -56,11 +56,15 @@ class FastICA(SeparationMethod):
         self.ordered = bool(spec and spec["ordered"])
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
-        split = [self._split(image, seed) for image, seed in zip(mixture, seeds, strict=True)]
+        return self.optimise(mixture, seeds, Lent())
+
+    def optimise(self, mixture: Tensor, seeds: list[int], lent: Lent) -> Tensor:
+        iterations = lent.limit(self.iterations)
+        split = [self._split(image, seed, iterations) for image, seed in zip(mixture, seeds, strict=True)]
         large = enlarge(torch.cat(split), self.scale)
         return large.view(len(split), self.layers, *large.shape[1:])
 
-    def _split(self, image: Tensor, seed: int) -> Tensor:
+    def _split(self, image: Tensor, seed: int, iterations: int) -> Tensor:
         """(K, C, h, w) of one image."""
         from sklearn.decomposition import FastICA as Solver
         from sklearn.exceptions import ConvergenceWarning
@@ -74,7 +78,7 @@ class FastICA(SeparationMethod):
             return self.gain * (image / self.layers).expand(self.layers, -1, -1, -1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of iterations is meant
-            solver = Solver(components, whiten="unit-variance", max_iter=self.iterations, random_state=seed)
+            solver = Solver(components, whiten="unit-variance", max_iter=iterations, random_state=seed)
             sources = solver.fit_transform(patches)
         filters = solver.mixing_.T.reshape(components, image.shape[0], size, size)
         groups = group(np.abs(np.fft.rfft2(filters)).sum(axis=1).reshape(components, -1), self.layers, seed)

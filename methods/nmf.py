@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.types import LayerSpec
-from methods.base import MethodCard, SeparationMethod
+from methods.base import Lent, MethodCard, SeparationMethod
 from methods.networks.patches import extract, group, overlap_mean, strongest_first
 from methods.networks.resize import enlarge
 
@@ -51,11 +51,15 @@ class NMF(SeparationMethod):
         self.ordered = bool(spec and spec["ordered"])
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
-        split = [self._split(image, seed) for image, seed in zip(mixture, seeds, strict=True)]
+        return self.optimise(mixture, seeds, Lent())
+
+    def optimise(self, mixture: Tensor, seeds: list[int], lent: Lent) -> Tensor:
+        iterations = lent.limit(self.iterations)
+        split = [self._split(image, seed, iterations) for image, seed in zip(mixture, seeds, strict=True)]
         large = enlarge(torch.cat(split), self.scale)
         return large.view(len(split), self.layers, *large.shape[1:])
 
-    def _split(self, image: Tensor, seed: int) -> Tensor:
+    def _split(self, image: Tensor, seed: int, iterations: int) -> Tensor:
         """(K, C, h, w) of one image."""
         from sklearn.decomposition import NMF as Solver
         from sklearn.exceptions import ConvergenceWarning
@@ -65,7 +69,7 @@ class NMF(SeparationMethod):
         components = min(self.components, *patches.shape)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of iterations is meant
-            solver = Solver(components, init="nndsvda", max_iter=self.iterations, random_state=seed)
+            solver = Solver(components, init="nndsvda", max_iter=iterations, random_state=seed)
             activations = solver.fit_transform(patches + 1e-6)
         rows, columns = (side - size + 1 for side in image.shape[-2:])
         maps = torch.from_numpy(activations.T.reshape(components, rows, columns))

@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +20,7 @@ SAVE_EVERY = 60.0
 
 
 class Unfinished:
-    """Where one call of ``separate`` keeps its state; nowhere, unless the method has a ``workspace``.
+    """Where one separation keeps its state; nowhere, unless it is lent a workspace.
 
     A state belongs to a method's class and options, the mixtures and their seeds. Of a finished call the result is
     kept: a run over many images goes on with the next one.
@@ -28,15 +29,16 @@ class Unfinished:
         method: whose state it is.
         mixture: (B, C, H, W) that is separated.
         seeds: of the images.
+        workspace: folder that is lent, if any.
     """
 
-    def __init__(self, method: SeparationMethod, mixture: Tensor, seeds: list[int]) -> None:
+    def __init__(self, method: SeparationMethod, mixture: Tensor, seeds: list[int], workspace: Path | None) -> None:
         self.path = None
-        if method.workspace is not None:
+        if workspace is not None:
             pixels = mixture.detach().cpu().contiguous().numpy().tobytes()
             options = sorted((name, repr(value)) for name, value in method.hparams.items() if name != "images_at_once")
             known = repr((type(method).__qualname__, options, tuple(mixture.shape), seeds)).encode()
-            self.path = method.workspace / f"{hashlib.blake2b(pixels + known, digest_size=12).hexdigest()}.pt"
+            self.path = workspace / f"{hashlib.blake2b(pixels + known, digest_size=12).hexdigest()}.pt"
         self.device, self.saved = mixture.device, time.monotonic()
 
     def load(self) -> dict[str, Any]:

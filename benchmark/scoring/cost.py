@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from methods.base import SeparationMethod
+from methods.base import Lent, SeparationMethod
 
 SHORTENED = 20
 """Iterations that stand for all those of a method that optimises for each image."""
@@ -35,26 +36,25 @@ def measure(method: SeparationMethod, mixture: Tensor, *, seconds: float = 1.0, 
         ``image``, the mixture's (C, h, w). Of a method that optimises for each image, ``flops`` and ``latency_s``
         are those of a few iterations, times as many as it takes.
     """
-    iterations = method.iterations
-    method.iterations = min(iterations, SHORTENED)
-    try:
-        measured = _measure(method, mixture, seconds, runs)
-    finally:
-        share, method.iterations = iterations / method.iterations, iterations
+    lent = Lent(iterations=SHORTENED)
+    measured = _measure(lambda image: method(image, lent=lent), method, mixture, seconds, runs)
+    share = method.iterations / lent.limit(method.iterations)
     measured["latency_s"] *= share
     measured["flops"] = round(measured["flops"] * share) if measured["flops"] else None
     return measured
 
 
-def _measure(method: SeparationMethod, mixture: Tensor, seconds: float, runs: int) -> dict[str, Any]:
+def _measure(
+    separate: Callable[[Tensor], Tensor], method: SeparationMethod, mixture: Tensor, seconds: float, runs: int
+) -> dict[str, Any]:
     counter, memory = FlopCounterMode(display=False), TensorMemory()
     with counter, memory:
-        method(mixture)  # warms up, too
+        separate(mixture)  # warms up, too
     times: list[float] = []
     while len(times) < runs and sum(times) < seconds:
         _wait(mixture)
         begin = time.perf_counter()
-        method(mixture)
+        separate(mixture)
         _wait(mixture)
         times.append(time.perf_counter() - begin)
     return {

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.scoring.cost import TensorMemory
 from datamodules.errors import UserError
-from methods.base import SeparationMethod
+from methods.base import Lent, SeparationMethod
 from methods.losses.permutation import best_assignment, pairwise, squared
 
 SMALL = 256 * 256
@@ -22,7 +22,13 @@ SHARE = 0.5
 
 
 def separate_image(
-    method: SeparationMethod, image: Tensor, seed: int = 0, *, tile: int | None = None, ordered: bool = True
+    method: SeparationMethod,
+    image: Tensor,
+    seed: int = 0,
+    *,
+    tile: int | None = None,
+    ordered: bool = True,
+    lent: Lent | None = None,
 ) -> Tensor:
     """Split one picture into layers.
 
@@ -35,6 +41,7 @@ def separate_image(
         seed: of the image's randomness; tile i gets seed + i.
         tile: side of the tiles in pixels; default the whole picture, or as large as memory and attention allow.
         ordered: whether the method's layer k is the same kind of layer in each tile.
+        lent: to a method that optimises for each image.
 
     Returns:
         (K, C, scale·h, scale·w) float32.
@@ -53,14 +60,14 @@ def separate_image(
             "or use --device cpu."
         )
     if side >= max(height, width):
-        whole: Tensor = method(image[None], [seed])[0]
+        whole: Tensor = method(image[None], [seed], lent)[0]
         return whole
     overlap = side // 4
     scale, total, weights = method.scale, None, None
     places = [(top, left) for top in _starts(height, side, overlap) for left in _starts(width, side, overlap)]
     for i, (top, left) in enumerate(places):
         part = image[:, top : top + side, left : left + side]
-        layers: Tensor = method(part[None], [seed + i])[0]
+        layers: Tensor = method(part[None], [seed + i], lent)[0]
         if total is None or weights is None:
             total = layers.new_zeros(*layers.shape[:2], scale * height, scale * width)
             weights = layers.new_zeros(1, 1, *total.shape[-2:])
@@ -97,14 +104,9 @@ def memory_per_pixel(method: SeparationMethod, image: Tensor) -> float:
     """
     side = max(method.smallest, 128)
     part = image[:, :side, :side]
-    iterations, watch, workspace = method.iterations, method.watch, method.workspace
-    method.iterations, method.watch, method.workspace = min(iterations, 2), SeparationMethod.watch, None
     memory = TensorMemory()
-    try:
-        with memory:
-            method(part[None], [0])
-    finally:
-        method.iterations, method.watch, method.workspace = iterations, watch, workspace
+    with memory:
+        method(part[None], [0], Lent(iterations=2))
     padded = max(part.shape[-2], side) * max(part.shape[-1], side) if method.smallest > 1 else part[0].numel()
     return memory.peak / padded
 

@@ -27,7 +27,7 @@ from benchmark.training.fit import arguments
 from benchmark.training.lightning_cli import UnblendCLI, started_by_slurm
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
-from methods.base import SeparationMethod
+from methods.base import Lent, SeparationMethod
 
 TELL_EVERY = 0.5
 """Seconds from one word on how far scoring is to the next."""
@@ -48,6 +48,7 @@ class Scoring(LightningModule):
         total: int,
         progress: Path,
         sampler: samples.SampleWriter | None = None,
+        lent: Lent | None = None,
     ) -> None:
         super().__init__()
         protocols = stored_for(spec["protocol"], spec["channels"])
@@ -55,6 +56,7 @@ class Scoring(LightningModule):
         self.scores = LayerScores(protocols, ordered=spec["ordered"], expected=total)
         self.progress, self.total, self.passed, self.told = progress, total, 0, 0.0
         self.names: dict[int, str] = {}
+        self.lent = lent
         self.found: tuple[Scores, tuple[str, ...]] | None = None
 
     def on_predict_start(self) -> None:
@@ -63,7 +65,7 @@ class Scoring(LightningModule):
         self.trainer.strategy.barrier()
 
     def predict_step(self, batch: LayerBatch, batch_idx: int) -> None:
-        estimates = self.method(batch.mixture, [image_seed(self.seed, name) for name in batch.ids])
+        estimates = self.method(batch.mixture, [image_seed(self.seed, name) for name in batch.ids], self.lent)
         truth = batch.layers[:, : len(self.spec["scored"])]
         # Rank r of W has images r, r + W, …
         world, rank = self.trainer.world_size, self.trainer.global_rank
@@ -182,14 +184,11 @@ def score_images(
     )
     folder.mkdir(parents=True, exist_ok=True)
     sampler = samples.SampleWriter(shown, data.spec["scored"]) if shown else None
-    scoring = Scoring(method.eval(), data.spec, seed, total, folder / "progress.json", sampler)
-    method.workspace = folder / "unfinished" / identity.method_fingerprint(type(method))
-    method.watch = Iterations(folder / "progress.json", trainer)
-    try:
-        with torch.no_grad():
-            trainer.predict(scoring, datamodule=data, return_predictions=False)
-    finally:
-        method.workspace, method.watch = None, SeparationMethod.watch
+    workspace = folder / "unfinished" / identity.method_fingerprint(type(method))
+    lent = Lent(workspace, Iterations(folder / "progress.json", trainer))
+    scoring = Scoring(method.eval(), data.spec, seed, total, folder / "progress.json", sampler, lent)
+    with torch.no_grad():
+        trainer.predict(scoring, datamodule=data, return_predictions=False)
     if not trainer.is_global_zero or scoring.found is None:
         return None
     shutil.rmtree(folder / "unfinished", ignore_errors=True)

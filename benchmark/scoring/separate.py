@@ -24,7 +24,7 @@ from datamodules.errors import UserError
 from datamodules.images import Photo, read_photo, say_once, write_photo
 from datamodules.mixing import Mean, Mixing
 from datamodules.types import LayerSpec
-from methods.base import SeparationMethod
+from methods.base import Lent, SeparationMethod
 
 HELP = """usage: unblend separate IMAGE… --from TASK/NAME [--out FOLDER]
        unblend separate IMAGE… --model METHOD [--checkpoint FILE] [--out FOLDER] [--model.OPTION …]
@@ -99,7 +99,7 @@ class Separation:
         spec: LayerSpec = method.hparams["spec"]
         self.layers, self.ordered, self.channels = spec["layers"], spec["ordered"], spec["channels"]
         out.mkdir(parents=True, exist_ok=True)
-        method.workspace = out / ".unfinished" / identity.method_fingerprint(type(method))
+        self.workspace = out / ".unfinished" / identity.method_fingerprint(type(method))
 
     def run(self, names: list[str], photos: list[Photo]) -> None:
         """Separate all pictures; those of one size together."""
@@ -136,19 +136,19 @@ class Separation:
         count = 1 if len(images) == 1 else images_that_fit(self.method, images[0])
         for first in range(0, len(images), count):
             part = slice(first, first + count)
-            self.method.watch = self._watch(names[part], photos[part], progress, bar)
+            lent = Lent(self.workspace, self._watch(names[part], photos[part], progress, bar))
             with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=self.half):
                 if len(images[part]) > 1:
-                    found += self.method(images[part], seeds[part])
+                    found += self.method(images[part], seeds[part], lent)
                 else:
-                    found.append(self._alone(images[first], seeds[first]))
+                    found.append(self._alone(images[first], seeds[first], lent))
         progress.remove_task(bar)
         if not all(torch.isfinite(layers).all() for layers in found):
             raise UserError(f"{self.method.card.title} gave values that are not finite for {', '.join(names)}.")
         return [self._as_the_picture_was(layers, photo) for layers, photo in zip(found, photos, strict=True)]
 
-    def _alone(self, image: Tensor, seed: int) -> Tensor:
-        return separate_image(self.method, image, seed, tile=self.tile, ordered=self.ordered)
+    def _alone(self, image: Tensor, seed: int, lent: Lent) -> Tensor:
+        return separate_image(self.method, image, seed, tile=self.tile, ordered=self.ordered, lent=lent)
 
     def _watch(
         self, names: list[str], photos: list[Photo], progress: Progress, bar: Any

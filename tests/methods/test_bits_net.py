@@ -13,6 +13,7 @@ from benchmark.scoring.cost import measure
 from benchmark.speed.networks.bits_net import PlainSkipNet, plain_exclusion
 from datamodules.errors import UserError
 from datamodules.types import LayerSpec
+from methods.base import Lent
 from methods.bits_net import VIEWS, BITSNet, Optimisation, _view
 from methods.double_dip import DoubleDIP
 from methods.losses.exclusion import exclusion
@@ -247,8 +248,8 @@ def test_layers_sum_to_the_mixture_in_the_end() -> None:
     mixture = picture(2, 24).float()
     seen: list[tuple[int, float]] = []
     method = BITSNet(iterations=200, **FAST)  # type: ignore[arg-type]
-    method.watch = lambda done, total, psnr, layers: seen.append((done, psnr))
-    layers = method(mixture, [1, 2])
+    lent = Lent(watch=lambda done, total, psnr, layers: seen.append((done, psnr)))
+    layers = method(mixture, [1, 2], lent)
     remix = layers.mean(1)  # of a mean mixture
     error = float(((remix - mixture) ** 2).mean())
     assert error < 0.004
@@ -282,32 +283,27 @@ def test_an_interrupted_separation_goes_on(tmp_path: Path) -> None:
         return BITSNet(iterations=60, images_at_once=2, **FAST)  # type: ignore[arg-type]
 
     expected = method()(mixture, [1, 2, 3])
-    broken = method()
-    broken.workspace, broken.watch = tmp_path, stop
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("methods.resume.SAVE_EVERY", -1.0)
         with pytest.raises(Stopped):
-            broken(mixture, [1, 2, 3])
+            method()(mixture, [1, 2, 3], Lent(tmp_path, stop))
     assert len(list(tmp_path.glob("*.pt"))) == 1
-    again = method()
-    steps: list[int] = []
-    again.workspace = tmp_path
-    again.watch = lambda done, total, psnr, layers: steps.append(done)
-    assert torch.equal(again(mixture, [1, 2, 3]), expected)
+    again, steps = method(), list[int]()
+    lent = Lent(tmp_path, lambda done, total, psnr, layers: steps.append(done))
+    assert torch.equal(again(mixture, [1, 2, 3], lent), expected)
     assert steps == [60, 50, 60]  # the first two images go on, the third begins
     steps.clear()
-    assert torch.equal(again(mixture, [1, 2, 3]), expected)
+    assert torch.equal(again(mixture, [1, 2, 3], lent), expected)
     assert steps == []  # both were kept
     for path in tmp_path.glob("*.pt"):
         path.write_bytes(b"half a file")
-    assert torch.equal(again(mixture, [1, 2, 3]), expected)
+    assert torch.equal(again(mixture, [1, 2, 3], lent), expected)
 
 
 def test_images_stop_early_each_on_its_own() -> None:
     mixture = torch.cat([torch.full((1, 3, 24, 24), 0.5), picture(1, 24).float()])
     method = BITSNet(iterations=400, stop_psnr=24.0, natural_prior=False, **SMALL)  # type: ignore[arg-type]
     last: list[int] = []
-    method.watch = lambda done, total, psnr, layers: last.append(done)
     run = Optimisation(method, mixture, [1, 2])
     while not run.done.any():
         for _ in range(50):
@@ -316,7 +312,7 @@ def test_images_stop_early_each_on_its_own() -> None:
     kept = run.kept[run.done].clone()
     run.step()
     assert torch.equal(run.layers()[run.done], kept)
-    easy = method(mixture[:1], [1])
+    easy = method(mixture[:1], [1], Lent(watch=lambda done, total, psnr, layers: last.append(done)))
     assert last[-1] < 400
     assert float(((easy.mean(1) - mixture[:1]) ** 2).mean()) < 10**-2
 
@@ -363,3 +359,13 @@ def test_cost_states_what_all_iterations_need() -> None:
     assert 0 < cost["peak_memory_mib"] < 50
     eight = measure(short, mixture.expand(8, -1, -1, -1), seconds=0.1)["peak_memory_mib"]
     assert eight == pytest.approx(8 * cost["peak_memory_mib"], rel=0.1)
+
+
+def test_no_more_iterations_are_taken_than_are_lent() -> None:
+    mixture = picture(1, 24).float()
+    seen: list[tuple[int, int]] = []
+    lent = Lent(watch=lambda done, total, psnr, layers: seen.append((done, total)), iterations=3)
+    few = BITSNet(iterations=60, **FAST)(mixture, [1], lent)  # type: ignore[arg-type]
+    assert seen == [(3, 3)]
+    assert torch.equal(few, BITSNet(iterations=3, **FAST)(mixture, [1]))  # type: ignore[arg-type]
+    assert Lent().limit(60) == 60
