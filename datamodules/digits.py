@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from datamodules import sources
 from datamodules.base import EVALUATION_SEED, EVERY_SCENE, LayerDataModule, sample_generator
 from datamodules.mixing import Camera, Mixing, Sum
+from datamodules.pictures import sources
 from datamodules.types import LayerSpec, Role, Sample
 
 

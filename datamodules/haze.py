@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from datamodules.derived import veil
-from datamodules.fields import octave_noise, relief
 from datamodules.mixing import AtmosphericScattering, Mixing, YellowHaze
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import GENERATED, Pictures, Products
+from datamodules.pictures.fields import octave_noise, relief
+from datamodules.pictures.kinds import GENERATED, Pictures, Products
 from datamodules.types import Role
 
 _SHOES = "shoes_handbags"

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from datamodules.base import EVERY_SCENE, LAYER_SCENES
-from datamodules.dead_leaves import dead_leaves
-from datamodules.fields import shading
 from datamodules.mixing import Mixing, Product
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import GENERATED, DeadLeaves, Pictures
+from datamodules.pictures.dead_leaves import dead_leaves
+from datamodules.pictures.fields import shading
+from datamodules.pictures.kinds import GENERATED, DeadLeaves, Pictures
 from datamodules.real_pairs import RealPairs
 from datamodules.types import Role, Sample, UserError
 

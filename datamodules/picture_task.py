@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 
 from datamodules.base import EVERY_SCENE, LayerDataModule
-from datamodules.images import say_grey, say_once
-from datamodules.layouts import RealSet
-from datamodules.leakage import overlapping
 from datamodules.mixing import Mixing
-from datamodules.pictures import (
+from datamodules.pictures.images import say_grey, say_once
+from datamodules.pictures.kinds import (
     EMBEDDED,
     GENERATED,
     DeadLeaves,
@@ -27,8 +25,10 @@ from datamodules.pictures import (
     photograph_paths,
 )
 from datamodules.real_pairs import RealPairs
-from datamodules.sets import SETS
-from datamodules.training_sources import TrainingSources
+from datamodules.sets.layouts import RealSet
+from datamodules.sets.leakage import overlapping
+from datamodules.sets.real import SETS
+from datamodules.sets.training_sources import TrainingSources
 from datamodules.types import ROLES, LayerSpec, Role, Sample, UserError
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from datamodules.base import EVERY_SCENE, MIXTURE_SCENES, missing_data
 from datamodules.errors import UserError
-from datamodules.images import read_array, read_header, read_image, say_grey, say_once
-from datamodules.layouts import Pair, RealSet, match
-from datamodules.pictures import HELD_IN_MEMORY, check_depth, crop_side
-from datamodules.split_files import Split
+from datamodules.pictures.images import read_array, read_header, read_image, say_grey, say_once
+from datamodules.pictures.kinds import HELD_IN_MEMORY, check_depth, crop_side
+from datamodules.sets.layouts import Pair, RealSet, match
+from datamodules.sets.split_files import Split
 from datamodules.types import Pairing, Role, Sample
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from datamodules.derived import remainder
 from datamodules.mixing import GlassReflection, Mixing
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import Pictures
+from datamodules.pictures.kinds import Pictures
 from datamodules.types import Role
 
 TRIES = 8

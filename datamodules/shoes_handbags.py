@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.mixing import Mixing, Ratio
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import GENERATED, Pictures, Products
+from datamodules.pictures.kinds import GENERATED, Pictures, Products
 from datamodules.types import Role
 
 _SOURCE = "shoes_handbags"

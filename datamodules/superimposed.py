@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datamodules.mixing import Mean, Mixing
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import GENERATED, Pictures, photograph_paths
+from datamodules.pictures.kinds import GENERATED, Pictures, photograph_paths
 from datamodules.types import Role, UserError
 
 _NAMES = ("first", "second", "third", "fourth")

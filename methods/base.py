@@ -22,7 +22,7 @@ Codes = dict[str, dict[str, Tensor]]
 """Latent space -> kind of image (``mixture``, or a layer's name) -> (B, F) codes of such images in it."""
 
 Watch = Callable[[int, int, float, Callable[[], Tensor]], None]
-"""Iterations done, all of them, the remix's mean PSNR in dB, and a function that gives padded layers as they are now."""
+"""Is told iterations done, all of them, the remix's mean PSNR in dB, and a function that gives padded layers."""
 
 
 @dataclass(frozen=True)

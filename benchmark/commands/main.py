@@ -150,8 +150,8 @@ def list_(what: Literal["methods", "datasets", "suites", "weights"], root: str |
             card = entry.card
             table.add_row(entry.name, str(card["year"]), card["supervision"], card["title"], card["paper"])
     elif what == "datasets":
-        from datamodules.layouts import match
-        from datamodules.sets import PHOTOGRAPHS, SETS
+        from datamodules.sets.layouts import match
+        from datamodules.sets.real import PHOTOGRAPHS, SETS
 
         folder = data_root(root)
         for column in ("data set", "", "real sets (--source)", "found", "official"):
@@ -197,8 +197,8 @@ def verify(arguments: list[str]) -> None:
     Args:
         arguments: of the command.
     """
-    from datamodules.sets import SETS
-    from datamodules.verify import verify
+    from datamodules.sets.real import SETS
+    from datamodules.sets.verify import verify
 
     parser = _OneLineParser(prog="unblend verify", description="Read real data sets and report what differs.")
     parser.add_argument("names", nargs="*", help="of the sets; default all that are found")
@@ -237,7 +237,7 @@ def verify(arguments: list[str]) -> None:
 
 def _statistics(task: str, folder: Path, out: Path) -> None:
     """Print how near a task's generated mixtures are to the world's, and draw the histograms."""
-    from datamodules.statistics import SUBJECTS, draw
+    from datamodules.statistics.compare import SUBJECTS, draw
 
     if task not in SUBJECTS:
         raise unknown("task", task, SUBJECTS)

@@ -21,8 +21,8 @@ from benchmark.scoring.score import image_seed
 from benchmark.scoring.show import paste, thumbnail
 from benchmark.training import checkpoints
 from datamodules.errors import UserError
-from datamodules.images import Photo, read_photo, say_once, write_photo
 from datamodules.mixing import Mean, Mixing
+from datamodules.pictures.images import Photo, read_photo, say_once, write_photo
 from datamodules.types import LayerSpec
 from methods.base import Lent, SeparationMethod
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.errors import UserError
-from datamodules.fields import octave_noise
 from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
+from datamodules.pictures.fields import octave_noise
 
 
 class Sum(Mixing):

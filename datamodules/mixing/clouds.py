@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from datamodules.fields import octave_noise
 from datamodules.mixing.base import Mixing, check_range, image_like, require_sources, uniform
+from datamodules.pictures.fields import octave_noise
 
 
 class Clouds(Mixing, ABC):
@@ -78,8 +78,8 @@ class ThinClouds(Clouds):
     whoever takes a cloud away makes it stronger, by 1 / (1 − α).
 
     Source: the 70 training pairs of RICE-I (Lin et al. 2019), to which the defaults are fitted
-        (``python -m datamodules.fit_generators clouds``): in each window of 32 pixels the cloudy picture is the clear
-        one times (1 − α) plus c, with a residual of 0.004, one grey level; α has the quantiles 0.34 (5 %),
+        (``python -m datamodules.statistics.fit_generators clouds``): in each window of 32 pixels the cloudy picture is
+        the clear one times (1 − α) plus c, with a residual of 0.004, one grey level; α has the quantiles 0.34 (5 %),
         0.53 (50 %) and 0.71 (95 %), its standard deviation within a picture 0.003, 0.007 and 0.1; c / α²
         is 0.96, 0.99 and 1.06, the same in all colours. No shadow was found; a few are drawn, since Cascaded GANs,
         Sec. 3.4, speaks of them. RICE-I's test pairs were not looked at.

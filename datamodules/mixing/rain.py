@@ -45,8 +45,8 @@ class RainStreaks(Mixing):
         pixels, angle ±10°, drops on 0.2 to 0.4 % of the pixels for light rain, 40 to 60, ±60° and 0.8 to 1 % for heavy
         (Gu et al., NeurIPS 2023); 20 to 40 pixels, −10° to 40° (Chen et al., HQ-RAIN, 2023); 21 to 60 pixels,
         ±15° (Li et al., CVPR 2019). How streaks vary is fitted to streaks rendered after Garg & Nayar 2006
-        (``python -m datamodules.fit_generators rain``); where other publications are wider, in length, angle and equal
-        brightness, so are the ranges. Nothing is fitted to Rain100L or Rain100H.
+        (``python -m datamodules.statistics.fit_generators rain``); where other publications are wider, in length, angle
+        and equal brightness, so are the ranges. Nothing is fitted to Rain100L or Rain100H.
 
     Args:
         directions: how many layers of streaks.

@@ -23,7 +23,7 @@ class GlassReflection(Mixing):
     Source: Zhang et al., CVPR 2018 (PLNet), Sec. 4.1, and the authors' synthesis code for the order of
         the steps and for the pairs that are left out; after Fan et al., ICCV 2017. Reconstructed: the vignette's size
         in units of the image. PLNet draws σ from 1 to 5; the default range is fitted to the real training pairs
-        (``python -m datamodules.fit_generators reflection``), whose reflections are sharper.
+        (``python -m datamodules.statistics.fit_generators reflection``), whose reflections are sharper.
 
     Args:
         sigma: range of the blur's standard deviation in pixels.

@@ -16,7 +16,7 @@ from benchmark.commands import main as cli
 from benchmark.scoring import inference, separate
 from benchmark.scoring.inference import memory_per_pixel, separate_image
 from datamodules.errors import UserError
-from datamodules.images import Photo, read_photo, write_photo
+from datamodules.pictures.images import Photo, read_photo, write_photo
 from methods.base import MethodCard, SeparationMethod
 
 

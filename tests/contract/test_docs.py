@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.plan import catalogue
 from benchmark.reports import method_pages, published
-from datamodules.sets import SETS
+from datamodules.sets.real import SETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

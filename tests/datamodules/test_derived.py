@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.dead_leaves import dead_leaves
 from datamodules.derived import remainder, veil
-from datamodules.fields import relief
+from datamodules.pictures.dead_leaves import dead_leaves
+from datamodules.pictures.fields import relief
 
 
 def seeded(seed: int) -> torch.Generator:

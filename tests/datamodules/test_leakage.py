@@ -12,8 +12,8 @@ from skimage import data as photographs
 
 from datamodules.clouds import Clouds
 from datamodules.errors import DataNotice, UserError
-from datamodules.leakage import overlapping
 from datamodules.rain import Rain
+from datamodules.sets.leakage import overlapping
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket", "cat", "immunohistochemistry", "retina", "camera")
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import pictures
-from datamodules.memory import Recent
+from datamodules.pictures import kinds as pictures
+from datamodules.pictures.memory import Recent
 from datamodules.superimposed import Superimposed
 from datamodules.types import UserError
 

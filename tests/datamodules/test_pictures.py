@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from datamodules.base import LAYER_SCENES, MIXTURE_SCENES
-from datamodules.dead_leaves import dead_leaves, product_picture
 from datamodules.errors import UserError
-from datamodules.fields import octave_noise, relief, shading
 from datamodules.haze import Haze
-from datamodules.pictures import Photographs, Products, photograph_paths
+from datamodules.pictures.dead_leaves import dead_leaves, product_picture
+from datamodules.pictures.fields import octave_noise, relief, shading
+from datamodules.pictures.kinds import Photographs, Products, photograph_paths
 from datamodules.types import ROLES
 
 

@@ -13,18 +13,18 @@ import torch
 from benchmark.metrics import protocol
 from benchmark.metrics.functional import mse
 from benchmark.metrics.layer_scores import score_layers
-from datamodules import split_files
 from datamodules.derived import veil
 from datamodules.digits import Digits
 from datamodules.haze import Haze
 from datamodules.intrinsic import Intrinsic
-from datamodules.leakage import overlapping
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import photograph_paths
+from datamodules.pictures.kinds import photograph_paths
 from datamodules.rain import Rain
 from datamodules.reflection import Reflection
-from datamodules.sets import SETS
-from datamodules.verify import verify
+from datamodules.sets import split_files
+from datamodules.sets.leakage import overlapping
+from datamodules.sets.real import SETS
+from datamodules.sets.verify import verify
 
 ROOT = Path(os.environ.get("UNBLEND_DATA") or "/nonexistent")
 

@@ -18,17 +18,17 @@ import torch
 from PIL import Image
 
 from benchmark.plan import catalogue
-from datamodules import split_files
 from datamodules.clouds import Clouds
 from datamodules.errors import DataNotice, UserError
 from datamodules.haze import Haze
 from datamodules.intrinsic import Intrinsic
-from datamodules.layouts import match
 from datamodules.picture_task import PictureTask
 from datamodules.rain import Rain
 from datamodules.reflection import Reflection
-from datamodules.sets import PHOTOGRAPHS, SETS
-from datamodules.verify import verify
+from datamodules.sets import split_files
+from datamodules.sets.layouts import match
+from datamodules.sets.real import PHOTOGRAPHS, SETS
+from datamodules.sets.verify import verify
 
 # data set, source, mixture's path, paths of the truths, the image's name
 LAYOUTS = [

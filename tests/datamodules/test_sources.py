@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules import sources
 from datamodules.digits import Digits
-from datamodules.images import open_photograph, read_image
+from datamodules.pictures import sources
+from datamodules.pictures.images import open_photograph, read_image
 from datamodules.superimposed import Superimposed
 from datamodules.types import UserError
 

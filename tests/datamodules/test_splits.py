@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from datamodules import split_files
 from datamodules.clouds import Clouds
 from datamodules.errors import DataNotice, UserError
 from datamodules.reflection import Reflection
-from datamodules.sets import SETS
+from datamodules.sets import split_files
+from datamodules.sets.real import SETS
 from datamodules.types import ROLES
 
 ROLE_OF = {"a": "test", "b": "train", "c": "select", "d": "train", "e": "left-out"}

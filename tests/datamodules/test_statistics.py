@@ -13,14 +13,13 @@ import torch
 from PIL import Image
 
 from benchmark.commands import main as cli
-from datamodules import real_pairs, statistics
+from datamodules import real_pairs
 from datamodules.errors import UserError
-from datamodules.fit_generators import FITS, fit
-from datamodules.measures import cloud, depth, glass, streaks
 from datamodules.mixing import LightRain, ThinClouds
 from datamodules.real_pairs import RealPairs
-from datamodules.sets import SETS
-from datamodules.statistics import (
+from datamodules.sets.real import SETS
+from datamodules.statistics import compare as statistics
+from datamodules.statistics.compare import (
     SUBJECTS,
     CloudsStatistics,
     HazeStatistics,
@@ -30,6 +29,8 @@ from datamodules.statistics import (
     draw,
     training_pairs,
 )
+from datamodules.statistics.fit_generators import FITS, fit
+from datamodules.statistics.measures import cloud, depth, glass, streaks
 
 ROOT = Path(os.environ.get("UNBLEND_DATA") or "/nonexistent")
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from datamodules.base import LayerDataModule, sample_generator
 from datamodules.clouds import Clouds
 from datamodules.haze import Haze
-from datamodules.images import read_image
 from datamodules.intrinsic import Intrinsic
 from datamodules.mixing import AtmosphericScattering, GlassReflection, HeavyRain, LightRain, Mean, YellowHaze
+from datamodules.pictures.images import read_image
 from datamodules.rain import Rain
 from datamodules.reflection import Reflection
-from datamodules.sets import SETS
+from datamodules.sets.real import SETS
 from datamodules.shapes import Shapes
 from datamodules.shoes_handbags import ShoesHandbags
 from datamodules.superimposed import Superimposed

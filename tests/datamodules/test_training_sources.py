@@ -14,7 +14,7 @@ from datamodules.haze import Haze
 from datamodules.intrinsic import Intrinsic
 from datamodules.rain import Rain
 from datamodules.reflection import Reflection
-from datamodules.training_sources import TrainingSources
+from datamodules.sets.training_sources import TrainingSources
 from datamodules.types import LayerBatch, WovenBatch
 
 MIX = {"real88": 0.3, "photos": 0.7}

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark.metrics.functional import psnr
-from datamodules.fields import relief
 from datamodules.haze import Haze
 from datamodules.mixing import AtmosphericScattering
+from datamodules.pictures.fields import relief
 from datamodules.types import LayerSpec, UserError
 from methods import generalized_dark_channel as generalized
 from methods import relative_smoothness as relative

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.fields import octave_noise
+from datamodules.pictures.fields import octave_noise
 
 
 def dead_leaves(generator: torch.Generator, size: int, *, textured: bool = True) -> Tensor:

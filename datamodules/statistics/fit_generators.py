@@ -1,7 +1,7 @@
-"""Which ranges bring a generator nearest to the world: ``python -m datamodules.fit_generators rain``.
+"""Which ranges bring a generator nearest to the world: ``python -m datamodules.statistics.fit_generators rain``.
 
 One range after the other is exchanged for others, and the one is kept whose mixtures have the least mean distance from
-the world's (``datamodules.statistics``). Real pairs are those that train; nothing here reads an image that tests.
+the world's (``datamodules.statistics.compare``). Real pairs are those that train; nothing here reads an image that tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jsonargparse import auto_cli
 
 from datamodules.errors import UserError
 from datamodules.mixing import GlassReflection, LightRain, Mixing, ThinClouds
-from datamodules.statistics import CloudsStatistics, RainStatistics, ReflectionStatistics, Statistic, Subject
+from datamodules.statistics.compare import CloudsStatistics, RainStatistics, ReflectionStatistics, Statistic, Subject
 
 Range = tuple[float, float]
 

@@ -17,16 +17,18 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from datamodules import clouds, haze, reflection
+from datamodules import clouds
+from datamodules import haze
+from datamodules import reflection
 from datamodules.base import sample_generator
 from datamodules.errors import UserError
-from datamodules.measures import cloud, depth, glass, streaks
+from datamodules.statistics.measures import cloud, depth, glass, streaks
 from datamodules.mixing import AtmosphericScattering, GlassReflection, LightRain, Mixing, ThinClouds
 from datamodules.picture_task import PictureTask
-from datamodules.pictures import EMBEDDED, Photographs, photograph_paths
-from datamodules.published import AIRLIGHT, ANGLES, BETA, STREAKS, uniform
+from datamodules.pictures.kinds import EMBEDDED, Photographs, photograph_paths
+from datamodules.sets.published import AIRLIGHT, ANGLES, BETA, STREAKS, uniform
 from datamodules.real_pairs import RealPairs
-from datamodules.sets import SETS
+from datamodules.sets.real import SETS
 
 Array = numpy.ndarray[Any, Any]
 Found = dict[str, Array]

@@ -13,14 +13,14 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from datamodules import sources
 from datamodules.base import EVERY_SCENE, missing_data, scene_generator
-from datamodules.dead_leaves import dead_leaves, product_picture
 from datamodules.errors import UserError
-from datamodules.images import IMAGE_SUFFIXES, depth_size, open_photograph, read_depth, read_header, to_tensor
-from datamodules.layouts import files_below, match
-from datamodules.memory import Recent
-from datamodules.sets import SETS
+from datamodules.pictures import sources
+from datamodules.pictures.dead_leaves import dead_leaves, product_picture
+from datamodules.pictures.images import IMAGE_SUFFIXES, depth_size, open_photograph, read_depth, read_header, to_tensor
+from datamodules.pictures.memory import Recent
+from datamodules.sets.layouts import files_below, match
+from datamodules.sets.real import SETS
 from datamodules.types import Role
 
 GENERATED = "dead_leaves"

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.errors import UserError
-from datamodules.layouts import Pair
+from datamodules.sets.layouts import Pair
 from datamodules.types import ROLES, Role
 
-FOLDER = Path(__file__).parent / "splits"
+FOLDER = Path(__file__).parents[1] / "splits"
 LEFT_OUT = "left-out"
 """The role of images that no run may use, for example because they show a scene of a test set."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy
 from PIL import Image
 
-from datamodules.images import open_photograph
+from datamodules.pictures.images import open_photograph
 
 Array = numpy.ndarray
 

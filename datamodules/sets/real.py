@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from datamodules.layouts import PHOTOGRAPH, Layout, RealSet
+from datamodules.sets.layouts import PHOTOGRAPH, Layout, RealSet
 
 PHOTOGRAPHS = "photographs"
 """Stands for the task of sets whose images are clean: any task may train on them."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.errors import UserError
-from datamodules.images import read_array, read_depth, read_image
-from datamodules.layouts import Pair, RealSet, match
-from datamodules.pictures import is_transmission
+from datamodules.pictures.images import read_array, read_depth, read_image
+from datamodules.pictures.kinds import is_transmission
+from datamodules.pictures.sources import mnist
 from datamodules.real_pairs import check
-from datamodules.sources import mnist
-from datamodules.split_files import Split
+from datamodules.sets.layouts import Pair, RealSet, match
+from datamodules.sets.split_files import Split
 
 
 @dataclass
