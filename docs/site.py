@@ -8,7 +8,8 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 from benchmark.plan import catalogue
-from benchmark.results import collection, method_pages
+from benchmark.reports import method_pages
+from benchmark.results import collection
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -145,7 +145,7 @@ def standing(method: str, folder: Path, console: Console) -> None:
     Console(file=console.file, width=max(console.width, 120), highlight=False).print(table)
     seeds = {len(group) for group in groups[method].values()}
     console.print(
-        f"p: paired bootstrap over test images, Holm's correction for all {len(results)} comparisons. "
+        f"p: permutation test over test images, Holm's correction for all {len(results)} comparisons. "
         + ("With a single seed, how much training varies is not known." if seeds == {1} else ""),
         soft_wrap=True,
     )

@@ -10,7 +10,8 @@ import re
 import pytest
 
 from benchmark.plan import catalogue
-from benchmark.results import collection, published
+from benchmark.reports import published
+from benchmark.results import collection
 from benchmark.results.statistics import MEASURES
 
 PAGE = collection.COMMITTED / "CLAIMS.md"

@@ -17,8 +17,8 @@ from benchmark.commands import main as cli
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.plan import identity
-from benchmark.reports import leaderboard
-from benchmark.results import checks, collection, records, tables
+from benchmark.reports import leaderboard, tables
+from benchmark.results import checks, collection, records
 from benchmark.speed.made import record as made
 
 

@@ -69,3 +69,12 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     page = (tmp_path / "strangers/index.html").read_text()
     assert "class_path" in page
     assert "runs whatever code it names" in page
+
+
+def test_the_design_names_the_rooms_and_files_that_there_are() -> None:
+    text = (DOCS / "design.md").read_text()
+    for name in re.findall(r"`((?:benchmark|methods|datamodules|tests)/[\w/.]*)`", text):
+        assert (DOCS.parent / name).exists(), f"docs/design.md names {name}"
+    for package in ("benchmark", "methods", "datamodules"):
+        for room in sorted({path.parent for path in (DOCS.parent / package).glob("*/*.py")}):
+            assert f"`{room.relative_to(DOCS.parent)}/`" in text, f"docs/design.md says nothing of {room}"
