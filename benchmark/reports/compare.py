@@ -268,7 +268,7 @@ def show(a: Groups, b: Groups, lines: list[Line], metric: str, console: Console)
     for key in sorted((a.keys() & b.keys()) - {(line.suite, line.dataset) for line in lines}):
         console.print(f"{key[1]} ({key[0]}): left out, it has not what was asked for", markup=False, soft_wrap=True)
     console.print(
-        "Interval from the paired bootstrap over test images, p from a permutation test; wins: share of images on which "
+        "Interval: paired bootstrap over test images; p: permutation test; wins: share of images on which "
         "the first is better; effect: difference in standard deviations of the images' differences.",
         soft_wrap=True,
     )

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -149,26 +150,43 @@ _PARTS = {"data": "are", "training": "is", "metrics": "are"}
 """What all lines of a table share, and its verb."""
 
 
-def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[str]]]]:
+@dataclass(frozen=True)
+class TableCell:
+    """A score in a table: as it is shown, and as it is.
+
+    Attributes:
+        text: that is shown.
+        value: mean over test images; None where there is no score.
+        rank: among the methods that are ranked; 0 for none.
+    """
+
+    text: str = ""
+    value: float | None = None
+    rank: int = 0
+
+
+def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[TableCell]]]]:
     """Cross-task matrix: data sets, and for each method its PSNR and rank on each.
 
     Where a data set's task is for one layer, the layer stands beside the data set's name.
     """
     names: dict[str, str] = {}
-    values: dict[str, dict[str, str]] = {}
+    values: dict[str, dict[str, TableCell]] = {}
     for dataset, table in found.items():
         for line in table:
             score = line.judged("psnr")
             names[line.first.method] = name_of(line.first)
-            rank = f" ({score.rank})" if score and score.rank else ""
-            shown = f"{score.mean:.{MEASURES['psnr'].digits}f}{rank}" if score else "–"
-            values.setdefault(line.first.method, {})[dataset] = shown
+            cell = TableCell("–")
+            if score:
+                rank = f" ({score.rank})" if score.rank else ""
+                cell = TableCell(f"{score.mean:.{MEASURES['psnr'].digits}f}{rank}", score.mean, score.rank or 0)
+            values.setdefault(line.first.method, {})[dataset] = cell
     order = sorted(names, key=lambda method: (-len(values[method]), names[method], method))
     heads = []
     for dataset, table in found.items():
         target = target_of(table)
         heads.append(f"{dataset}: {target[0]}" if len(target) == 1 else dataset)
-    return heads, [(names[method], [values[method].get(dataset, "") for dataset in found]) for method in order]
+    return heads, [(names[method], [values[method].get(dataset, TableCell()) for dataset in found]) for method in order]
 
 
 MATRIX = "PSNR in dB, and rank; of the layer that the task is for, or the mean over those that it is for."
@@ -181,7 +199,7 @@ def markdown(suite: str, found: Lines) -> str:
     if len(found) > 1:
         datasets, rows = matrix(found)
         parts += ["## Methods × data sets", "", MATRIX, ""]
-        parts += _markdown(["method", *datasets], [[name, *row] for name, row in rows], left=1)
+        parts += _markdown(["method", *datasets], [[name, *(cell.text for cell in row)] for name, row in rows], left=1)
     for dataset, table in found.items():
         parts += [f"## {dataset}", "", _escaped(about(table)), ""]
         parts += _markdown(list(HEADER), [cells(line) for line in table], left=3)

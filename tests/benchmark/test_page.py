@@ -109,7 +109,7 @@ def test_an_unpublished_method_is_drawn_beside_the_published_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     committed = tmp_path / "leaderboards"
-    monkeypatch.setattr(leaderboard, "COMMITTED", committed)
+    monkeypatch.setattr(collection, "COMMITTED", committed)
     place(committed, record("aaa"))
     place(committed, record("else", suite="other"))
     place(tmp_path / "runs", record("mine"))

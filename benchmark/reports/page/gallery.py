@@ -124,15 +124,14 @@ def _suite(suite: str, found: Sequence[Found], data: Evidence) -> dict[str, Any]
         "matrix": {
             "heads": [Head("Method"), *(Head(head, True) for head in heads)],
             "links": [None, *(_id(suite, dataset) for dataset in lines)],
-            "rows": [[Cell(name, name.lower()), *(_matrix_cell(text) for text in texts)] for name, texts in rows],
+            "rows": [[Cell(name, name.lower()), *(_matrix_cell(one) for one in row)] for name, row in rows],
         },
         "datasets": [_dataset(suite, dataset, of_set, of_record, data) for dataset, of_set in under.items()],
     }
 
 
-def _matrix_cell(text: str) -> Cell:
-    number = text.partition(" ")[0]
-    return Cell(text, None if number in ("", "–") else float(number), best=text.endswith("(1)"))
+def _matrix_cell(one: tables.TableCell) -> Cell:
+    return Cell(one.text, None if one.value is None else tables.six(one.value), best=one.rank == 1)
 
 
 def _dataset(
