@@ -17,6 +17,7 @@ from benchmark.errors import UserError
 from benchmark.metrics import METRICS
 from benchmark.plan import catalogue
 from benchmark.plan.contents import of_file, of_value, write_data_digest
+from benchmark.plan.execution import UNTRAINED, Training
 from benchmark.plan.suite import Cell
 from benchmark.results import records, samples
 from benchmark.scoring import latent
@@ -160,10 +161,9 @@ def _load(method: Any, checkpoint: Path) -> None:
         ) from error
 
 
-def _training(checkpoint: Path | None) -> dict[str, Any]:
+def _training(checkpoint: Path | None) -> Training:
     """What a checkpoint says of its training; the time it took is not in it."""
-    training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
-    training |= {"select_psnr": None, "curve": []}
+    training = Training({**UNTRAINED, "curve": []})
     if checkpoint is not None:
         held = checkpoints.read(checkpoint)
         training["optimizer_steps"] = held.get("global_step", 0)

@@ -5,9 +5,119 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar
 
 from benchmark.files import read_json, write_json
+
+
+class Part(TypedDict):
+    """A class and its options, as jsonargparse writes them.
+
+    Attributes:
+        class_path: import path of the class.
+        init_args: options of its constructor.
+    """
+
+    class_path: str
+    init_args: dict[str, Any]
+
+
+class TrainerPart(TypedDict):
+    """What a configuration says of the trainer.
+
+    Attributes:
+        precision: of training: a name of Lightning's, or ``auto``.
+    """
+
+    precision: str
+
+
+class Config(TypedDict):
+    """All that a cell's result depends on: what ``unblend fit --config`` takes.
+
+    Attributes:
+        seed_everything: seed of the run.
+        model: the method.
+        data: the data set, with its budget.
+        trainer: precision.
+    """
+
+    seed_everything: int
+    model: Part
+    data: Part
+    trainer: TrainerPart
+
+
+class Training(TypedDict):
+    """What a record says of a training.
+
+    Attributes:
+        images_seen: by all processes.
+        optimizer_steps: all of them.
+        seconds: that it took.
+        peak_memory_mib: of the device, or of the process on a CPU.
+        select_psnr: of the chosen checkpoint, in dB; None where nothing was trained.
+        curve: [images seen, PSNR on the select role] for each look.
+        precision: that was used.
+        channels_last: whether networks were laid out so.
+    """
+
+    images_seen: int
+    optimizer_steps: int
+    seconds: float
+    peak_memory_mib: float
+    select_psnr: float | None
+    curve: list[list[float]]
+    precision: NotRequired[str]
+    channels_last: NotRequired[bool]
+
+
+class Cost(TypedDict):
+    """What one call on one test image costs.
+
+    Attributes:
+        parameters: of the networks.
+        flops: a multiply-add is two; None where none ran through torch.
+        latency_s: the median.
+        latency_runs: calls that it is the median of.
+        latency_threads: on the CPU; else None.
+        peak_memory_mib: of the tensors that the call made, at one time.
+        image: the mixture's (C, h, w).
+    """
+
+    parameters: int
+    flops: int | None
+    latency_s: float
+    latency_runs: int
+    latency_threads: int | None
+    peak_memory_mib: float
+    image: list[int]
+
+
+class Provenance(TypedDict):
+    """Where a result comes from.
+
+    Attributes:
+        commit: of the code; a plus at its end where there were changes.
+        time: of scoring, in UTC.
+        versions: of Python and the libraries.
+        processor: model of the CPU and how many cores.
+        device: that scored.
+        processes: that scored.
+        execution: how the cell was run.
+    """
+
+    commit: str | None
+    time: str
+    versions: dict[str, str]
+    processor: str
+    device: str
+    processes: int
+    execution: NotRequired[dict[str, Any]]
+
+
+UNTRAINED = Training(images_seen=0, optimizer_steps=0, seconds=0.0, peak_memory_mib=0.0, select_psnr=None, curve=[])
+"""What a record says where nothing was trained."""
 
 Kind = Literal["error", "out_of_memory", "time_limit", "killed"]
 
@@ -66,7 +176,7 @@ class Job:
         variant: what sets the method's row apart.
     """
 
-    config: dict[str, Any]
+    config: Config
     execution: Execution
     key: str
     score_key: str | None = None
@@ -109,8 +219,8 @@ class Fitted:
     key: str
     skipped: str | None
     checkpoint: str | None
-    training: dict[str, Any]
-    config: dict[str, Any]
+    training: Training
+    config: Config
 
     FILE = "fit.json"
 
@@ -145,7 +255,7 @@ class Failure:
     key: str
     score_key: str | None
     error: str
-    config: dict[str, Any]
+    config: Config
     kind: Kind = "error"
     mendable: bool = False
     traceback: str = ""

@@ -5,18 +5,43 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 import yaml
 
 from benchmark.errors import UserError, unknown
 from benchmark.plan import catalogue, contents, identity, precision
+from benchmark.plan.execution import Config
 from benchmark.plan.names import safe_name
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
 _SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
 _DATASET_KEYS = {"name", "variant", "init_args", "budget", "devices"}
 _METHOD_KEYS = {*_DATASET_KEYS, "only", "precision", "seeds"}
+
+
+class Row(TypedDict, total=False):
+    """A row of a suite's data sets or methods; the keys are those of the YAML file."""
+
+    name: Required[str]
+    variant: str
+    init_args: dict[str, Any]
+    budget: dict[str, int]
+    devices: int
+    only: list[str]
+    precision: str
+    seeds: list[int]
+
+
+class Suite(TypedDict, total=False):
+    """What a suite's YAML file holds."""
+
+    description: str
+    seeds: list[int]
+    precision: str
+    budget: dict[str, int]
+    datasets: list[str | Row]
+    methods: list[str | Row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +64,7 @@ class Cell:
     method: str
     seed: int
     variant: str
-    config: dict[str, Any]
+    config: Config
     devices: int | None = None
 
     @property
@@ -98,7 +123,7 @@ def load(name: str) -> list[Cell]:
     return cells_of(suite, path.stem, path)
 
 
-def cells_of(suite: Any, name: str, path: Path | None = None) -> list[Cell]:
+def cells_of(suite: Suite, name: str, path: Path | None = None) -> list[Cell]:
     """The cells of a suite that is no file, or of one that was read.
 
     Args:
@@ -139,12 +164,12 @@ def cells_of(suite: Any, name: str, path: Path | None = None) -> list[Cell]:
     return list(cells.values())
 
 
-def _folder(row: dict[str, Any], entry: catalogue.Entry) -> str:
+def _folder(row: Row, entry: catalogue.Entry) -> str:
     """Folder of a row: its file's name and, after a hyphen, its variant."""
     return f"{entry.folder}-{row['variant']}" if row.get("variant") else entry.folder
 
 
-def _row(path: Path, row: Any, kind: str) -> tuple[dict[str, Any], catalogue.Entry]:
+def _row(path: Path, row: Any, kind: str) -> tuple[Row, catalogue.Entry]:
     row = {"name": row} if isinstance(row, str) else row
     _check_keys(f"suite {path}: {kind}", row, _METHOD_KEYS if kind == "method" else _DATASET_KEYS)
     if "name" not in row:
@@ -160,23 +185,22 @@ def _row(path: Path, row: Any, kind: str) -> tuple[dict[str, Any], catalogue.Ent
 
 
 def _config(
-    suite: dict[str, Any],
-    dataset: dict[str, Any],
+    suite: Suite,
+    dataset: Row,
     dataset_entry: catalogue.Entry,
-    method: dict[str, Any],
+    method: Row,
     method_entry: catalogue.Entry,
     seed: int,
-) -> dict[str, Any]:
+) -> Config:
     asked = precision.check(method.get("precision", suite.get("precision", precision.FULL)))
     budget = {**suite.get("budget", {}), **dataset.get("budget", {}), **method.get("budget", {})}
-    return copy.deepcopy(
-        {
-            "seed_everything": seed,
-            "model": {"class_path": method_entry.class_path, "init_args": method.get("init_args", {})},
-            "data": {"class_path": dataset_entry.class_path, "init_args": {**dataset.get("init_args", {}), **budget}},
-            "trainer": {"precision": asked},
-        }
-    )
+    found: Config = {
+        "seed_everything": seed,
+        "model": {"class_path": method_entry.class_path, "init_args": method.get("init_args", {})},
+        "data": {"class_path": dataset_entry.class_path, "init_args": {**dataset.get("init_args", {}), **budget}},
+        "trainer": {"precision": asked},
+    }
+    return copy.deepcopy(found)
 
 
 def _check_seeds(where: str, seeds: Any) -> None:

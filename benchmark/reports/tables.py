@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from benchmark.metrics.scales import METRICS, SCALES
 from benchmark.results import older
@@ -47,7 +47,7 @@ def costs(line: Line) -> list[str]:
     trained = [record.training for record in line.records]
     return [
         f"{cost['parameters']:,}",
-        "–" if cost.get("flops") is None else f"{cost['flops'] / 1e9:.3g}",
+        "–" if (flops := cost.get("flops")) is None else f"{flops / 1e9:.3g}",
         f"{1000 * mean_cost(line, 'latency_s'):.3g}",
         f"{mean_cost(line, 'peak_memory_mib'):.3g}",
         f"{round(fmean(training['images_seen'] for training in trained)):,}",
@@ -55,7 +55,7 @@ def costs(line: Line) -> list[str]:
     ]
 
 
-def mean_cost(line: Line, name: str) -> float:
+def mean_cost(line: Line, name: Literal["latency_s", "peak_memory_mib"]) -> float:
     """A cost, mean over seeds."""
     return fmean(record.cost[name] for record in line.records)
 
@@ -282,7 +282,7 @@ def results_json(suite: str, found: Mapping[str, Mapping[str, Sequence[Line]]]) 
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _dataset(tables: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
+def _dataset(tables: Mapping[str, Sequence[Line]]) -> dict[str, object]:
     own, table = next(iter(tables.items()))
     under = {protocol: {line.first.method: line for line in lines} for protocol, lines in tables.items()}
     return {
@@ -306,7 +306,7 @@ def _dataset(tables: Mapping[str, Sequence[Line]]) -> dict[str, Any]:
     }
 
 
-def _plain(line: Line) -> dict[str, Any]:
+def _plain(line: Line) -> dict[str, object]:
     first = line.first
     return {
         "method": first.method,
@@ -327,7 +327,7 @@ def _plain(line: Line) -> dict[str, Any]:
     }
 
 
-def _scores(measured: Measured) -> dict[str, Any]:
+def _scores(measured: Measured) -> dict[str, object]:
     return {
         measure: {
             "mean": six(score.mean),

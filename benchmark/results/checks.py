@@ -91,7 +91,7 @@ def _finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-_NEEDED: dict[str, dict[str, Any]] = {
+_NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "spec": {"layers": list, "scored": list, "target": list, "ordered": bool, "mixing": str, "citation": str},
     "training": {"images_seen": int, "seconds": (int, float)},
     "cost": {"parameters": int, "latency_s": (int, float), "peak_memory_mib": (int, float)},

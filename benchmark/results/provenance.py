@@ -8,9 +8,9 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from benchmark.plan.catalogue import ROOT
+from benchmark.plan.execution import Provenance
 
 PACKAGES = (
     "torch",
@@ -64,7 +64,7 @@ def processor() -> str:
     return f"{model}, {cores()} cores"
 
 
-def collect(device: str, world: int) -> dict[str, Any]:
+def collect(device: str, world: int) -> Provenance:
     """What is recorded with each result.
 
     Args:

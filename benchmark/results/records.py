@@ -26,6 +26,7 @@ from benchmark.files import read_json, write_bytes, write_text
 from benchmark.metrics.protocols import protocol as known
 from benchmark.metrics.scales import METRICS
 from benchmark.metrics.scores import Scores
+from benchmark.plan.execution import Config, Cost, Provenance, Training
 
 SCHEMA = 3
 LEVELS_UP = 4
@@ -82,10 +83,10 @@ class Record:
     data_digest: str
     checkpoint_sha256: str | None
     spec: dict[str, Any]
-    config: dict[str, Any]
-    training: dict[str, Any]
-    cost: dict[str, Any]
-    provenance: dict[str, Any]
+    config: Config
+    training: Training
+    cost: Cost
+    provenance: Provenance
     latent: dict[str, float]
     ids: tuple[str, ...]
     scores: Scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.files import write_json
 
@@ -62,7 +62,7 @@ class SampleWriter:
         pictures |= {f"truth-{k}": layer for k, layer in enumerate(truth)}
         pictures |= {f"estimate-{k}": layer for k, layer in enumerate(estimates)}
         files = {what: self._picture(f"{place}-{what}", picture) for what, picture in pictures.items()}
-        note: dict[str, Any] = {"id": name, "layers": self.layers, "files": files}
+        note: dict[str, object] = {"id": name, "layers": self.layers, "files": files}
         write_json(self.where / f"{place}.json", note)
 
     def _picture(self, stem: str, image: Tensor) -> str:

@@ -216,7 +216,7 @@ class Sweep:
             state = self.states[place]
             progress = place.progress() if state.name != "failed" else None
             bar = ProgressBar(progress["total"], progress["done"], width=20) if progress else state.word[:60]
-            quality = (progress or {}).get("select/psnr") or (progress or {}).get("remix")
+            quality = (progress.get("select/psnr") or progress.get("remix")) if progress else None
             select = f"{quality:.2f} dB" if quality else ""
             amount = f"{progress['done']}/{progress['total']}" if progress else ""
             half = progress["half"] if progress else state.name

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from benchmark.errors import UserError
 from benchmark.files import read_json
@@ -29,6 +29,20 @@ STORE = "store"
 
 KEY_LENGTH = 24
 """Characters of a cell's key that name its folder."""
+
+
+Progress = TypedDict(
+    "Progress",
+    {
+        "half": str,
+        "done": int,
+        "total": int,
+        "rate": NotRequired[float],
+        "select/psnr": NotRequired[float],
+        "remix": NotRequired[float],
+    },
+)
+"""How far a half is: what, images or iterations done, all of them, images a second, and how good it is (dB)."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,7 @@ class Place:
         """The result in the store, for one score key."""
         return self.directory / "scores" / f"{score_key[:KEY_LENGTH]}.json"
 
-    def read(self, name: str) -> dict[str, Any] | None:
+    def read(self, name: str) -> dict[str, object] | None:
         """One of the cell's JSON files; None where it is missing or not whole."""
         value = read_json(self.directory / name)
         return value if isinstance(value, dict) and value.get("key") == self.key else None
@@ -204,7 +218,7 @@ class Place:
             _point(self.run / "samples" / self.cell.path, samples)
         return record
 
-    def progress(self) -> dict[str, Any] | None:
+    def progress(self) -> Progress | None:
         """How far the half is that reported last; None where none did."""
         newest: tuple[float, Path] | None = None
         for path in (self.directory / "progress.json", self.directory / "scoring" / "progress.json"):
@@ -214,8 +228,8 @@ class Place:
                 continue
             if newest is None or when > newest[0]:
                 newest = when, path
-        value = read_json(newest[1]) if newest else None
-        return value if isinstance(value, dict) and "half" in value else None
+        value: Any = read_json(newest[1]) if newest else None
+        return cast("Progress", value) if isinstance(value, dict) and "half" in value else None
 
     def progress_word(self) -> str:
         """How far it is and how long it will take, in words."""
@@ -223,9 +237,9 @@ class Place:
         if progress is None:
             return ""
         word = f"{progress['half']} {progress['done']} of {progress['total']}"
-        left = progress["total"] - progress["done"]
-        if progress.get("rate") and left > 0:
-            word += f", {duration(left / progress['rate'])} left"
+        left, rate = progress["total"] - progress["done"], progress.get("rate")
+        if rate and left > 0:
+            word += f", {duration(left / rate)} left"
         return word
 
     def forget_progress(self) -> None:

@@ -14,13 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.plan.execution import Cost
 from methods.base import Lent, SeparationMethod
 
 SHORTENED = 20
 """Iterations that stand for all those of a method that optimises for each image."""
 
 
-def measure(method: SeparationMethod, mixture: Tensor, *, seconds: float = 1.0, runs: int = 30) -> dict[str, Any]:
+def measure(method: SeparationMethod, mixture: Tensor, *, seconds: float = 1.0, runs: int = 30) -> Cost:
     """Measure one call on one image.
 
     Args:
@@ -46,7 +47,7 @@ def measure(method: SeparationMethod, mixture: Tensor, *, seconds: float = 1.0, 
 
 def _measure(
     separate: Callable[[Tensor], Tensor], method: SeparationMethod, mixture: Tensor, seconds: float, runs: int
-) -> dict[str, Any]:
+) -> Cost:
     counter, memory = FlopCounterMode(display=False), TensorMemory()
     with counter, memory:
         separate(mixture)  # warms up, too

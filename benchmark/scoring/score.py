@@ -20,7 +20,7 @@ from benchmark.metrics import Scores, lmse_window, stored_for
 from benchmark.metrics.layer_scores import LayerScores
 from benchmark.plan import identity, precision
 from benchmark.plan.contents import of_file
-from benchmark.plan.execution import Fitted, Job
+from benchmark.plan.execution import Cost, Fitted, Job, Provenance
 from benchmark.results import provenance, records, samples
 from benchmark.scoring import cost, latent
 from benchmark.training.fit import arguments
@@ -122,8 +122,8 @@ class Scored:
     scores: Scores
     ids: tuple[str, ...]
     window: str
-    cost: dict[str, Any]
-    provenance: dict[str, Any]
+    cost: Cost
+    provenance: Provenance
 
 
 def score_images(

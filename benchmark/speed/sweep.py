@@ -22,7 +22,7 @@ from rich.console import Console
 
 from benchmark.files import read_json
 from benchmark.plan.contents import write_data_digest
-from benchmark.plan.execution import Execution, Fitted, Job
+from benchmark.plan.execution import UNTRAINED, Execution, Fitted, Job, Training
 from benchmark.plan.suite import load
 from benchmark.reports import leaderboard
 from benchmark.results import records
@@ -57,7 +57,7 @@ def ten_milliseconds(half: str, directory: Path) -> None:
     assert job is not None
     if half == "fit":
         write_data_digest(directory / "data.json", [Path(__file__)])
-        training = {"images_seen": 10, "optimizer_steps": 1, "seconds": 0.0, "peak_memory_mib": 1.0, "select_psnr": 1.0}
+        training = Training({**UNTRAINED, "images_seen": 10, "optimizer_steps": 1, "select_psnr": 1.0})
         Fitted(job.key, None, None, training, job.config).write(directory)
     else:
         one = made.record(

@@ -19,7 +19,7 @@ from lightning import Callback, LightningModule, Trainer
 from benchmark.files import read_json, write_json
 from benchmark.plan import precision
 from benchmark.plan.contents import write_data_digest
-from benchmark.plan.execution import Execution, Fitted, Job
+from benchmark.plan.execution import UNTRAINED, Config, Execution, Fitted, Job
 from benchmark.training.interruption import Resumable
 from benchmark.training.lightning_cli import CHECKPOINT, RESUMABLE, UnblendCLI
 from datamodules.base import images_seen
@@ -70,7 +70,7 @@ class LearningCurve(Callback):
         self.points = list(state_dict["points"])
 
 
-def arguments(config: dict[str, Any], execution: Execution, root: Path, precision: str) -> dict[str, Any]:
+def arguments(config: Config, execution: Execution, root: Path, precision: str) -> dict[str, Any]:
     """A cell's configuration with the parts that only say where and how it is run.
 
     Args:
@@ -121,8 +121,7 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
         data.open()
         if trainer.is_global_zero:
             write_data_digest(directory / "data.json", data.files())
-    training: dict[str, Any] = {"images_seen": 0, "optimizer_steps": 0, "seconds": 0.0, "peak_memory_mib": 0.0}
-    training |= {"select_psnr": None, "curve": []}
+    training = UNTRAINED
     checkpoint = None
     if model.card.trains and skipped is None:
         previous = read_json(started)
@@ -160,7 +159,7 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
         resumable.unlink(missing_ok=True)
 
 
-def _gains_by_low_precision(config: dict[str, Any]) -> bool:
+def _gains_by_low_precision(config: Config) -> bool:
     """Whether the method of a configuration is faster in bfloat16 and as good."""
     module, _, name = str(config["model"]["class_path"]).rpartition(".")
     card = getattr(getattr(importlib.import_module(module), name), "card", None)
@@ -197,7 +196,7 @@ def shape_for_speed(model: SeparationMethod, execution: Execution) -> None:
             child.compile()
 
 
-def resolved(cli: UnblendCLI) -> dict[str, Any]:
+def resolved(cli: UnblendCLI) -> Config:
     """The complete configuration, defaults included, without the parts that say where it was run."""
     config = yaml.safe_load(cli.parser.dump(cli.config, skip_link_targets=False, skip_none=False))
     data = config["data"]

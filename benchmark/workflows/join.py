@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -43,7 +42,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--jobs", type=int, help="cells at a time")
     options = parser.parse_args(arguments)
     entry = catalogue.method(options.model)
-    row: dict[str, Any] = {"name": entry.class_path, "init_args": dict(options.options)}
+    row: suite.Row = {"name": entry.class_path, "init_args": dict(options.options)}
     if options.variant:
         row["variant"] = options.variant
     cells = suite.cells_of(with_method(options.suite, row, options.images), Path(options.suite).stem)
@@ -53,7 +52,7 @@ def main(arguments: list[str]) -> None:
     standing(cells[0].method, folder, Console(highlight=False))
 
 
-def with_method(name: str, row: dict[str, Any], images: int | None) -> dict[str, Any]:
+def with_method(name: str, row: suite.Row, images: int | None) -> suite.Suite:
     """A suite with one method instead of its own, on the same data, with the same seeds.
 
     Args:
@@ -69,20 +68,20 @@ def with_method(name: str, row: dict[str, Any], images: int | None) -> dict[str,
     cells = suite.load(name)  # checks it, too
     if images is not None and images < 1:
         raise UserError(f"images {images}: it must be at least 1.")
-    held: dict[str, Any] = yaml.safe_load(path.read_text())
+    held: suite.Suite = yaml.safe_load(path.read_text())
     most: dict[str, int] = {}
     for cell in cells:
         budget = cell.config["data"]["init_args"].get("images")
         if budget:
             most[cell.dataset] = max(budget, most.get(cell.dataset, 0))
-    rows = []
-    for dataset in held["datasets"]:
-        dataset = {"name": dataset} if isinstance(dataset, str) else dict(dataset)
+    rows: list[str | suite.Row] = []
+    for named in held["datasets"]:
+        dataset: suite.Row = {"name": named} if isinstance(named, str) else named
         folder = catalogue.dataset(dataset["name"]).folder
         folder += f"-{dataset['variant']}" if dataset.get("variant") else ""
         budget = images or most.get(folder) or min(most.values(), default=None)
         if budget:
-            dataset["budget"] = {**dataset.get("budget", {}), "images": budget}
+            dataset = {**dataset, "budget": {**dataset.get("budget", {}), "images": budget}}
         rows.append(dataset)
     return {**held, "datasets": rows, "methods": [row]}
 

@@ -16,7 +16,7 @@ from benchmark.files import read_json
 from benchmark.metrics.scales import METRICS
 from benchmark.plan import catalogue, suite
 from benchmark.plan.execution import Execution
-from benchmark.plan.suite import cells_of
+from benchmark.plan.suite import Suite, cells_of
 from benchmark.results.records import Record
 from benchmark.running.machine import Machine
 from benchmark.running.places import places
@@ -79,7 +79,7 @@ def measure(
     Raises:
         SystemExit: with status 1, when a cell failed.
     """
-    held = yaml.safe_load(catalogue.suites()[SUITE].read_text())
+    held: Suite = yaml.safe_load(catalogue.suites()[SUITE].read_text())
     cells = cells_of({**held, "seeds": list(seeds)}, SUITE)
     if only is not None:
         cells = [cell for cell in cells if (cell.dataset, cell.method) in only]

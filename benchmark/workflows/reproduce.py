@@ -131,18 +131,19 @@ def run_again(name: str, published: Sequence[Record], runs: Path, machine: Machi
     return pairs
 
 
-def as_suite(published: Sequence[Record]) -> dict[str, Any]:
+def as_suite(published: Sequence[Record]) -> suite.Suite:
     """A suite of the cells of some records, each with its own configuration.
 
     Raises:
         UserError: two of them are of one data set's name and differ in its options, or a configuration is not whole.
     """
-    datasets: dict[str, dict[str, Any]] = {}
-    methods = []
+    datasets: dict[str, suite.Row] = {}
+    methods: list[str | suite.Row] = []
     for record in published:
         try:
-            parts = {part: dict(record.config[part]["init_args"]) for part in LINKED}
-            paths = {part: str(record.config[part]["class_path"]) for part in LINKED}
+            model, data = record.config["model"], record.config["data"]
+            parts = {"model": dict(model["init_args"]), "data": dict(data["init_args"])}
+            paths = {"model": str(model["class_path"]), "data": str(data["class_path"])}
             precision = record.config["trainer"]["precision"]
         except (KeyError, TypeError, ValueError) as error:
             name = f"{record.suite}, {record.dataset}, {record.method}, seed {record.seed}"
@@ -161,10 +162,11 @@ def as_suite(published: Sequence[Record]) -> dict[str, Any]:
     return {"datasets": list(datasets.values()), "methods": methods}
 
 
-def _row(class_path: str, folder: str, options: dict[str, Any]) -> dict[str, Any]:
+def _row(class_path: str, folder: str, options: dict[str, Any]) -> suite.Row:
     """A suite's row that gets a given folder in records."""
     variant = folder.partition("-")[2]
-    return {"name": class_path, "init_args": options, **({"variant": variant} if variant else {})}
+    row = suite.Row(name=class_path, init_args=options)
+    return {**row, "variant": variant} if variant else row
 
 
 def table(pairs: Sequence[Pair]) -> Table:

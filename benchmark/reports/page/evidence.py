@@ -34,9 +34,9 @@ class Evidence:
     """What the page's script reads: provenance of each line, scores under every protocol, and pictures."""
 
     def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
-        self.protocols: dict[str, Any] = {}
-        self.samples: dict[str, Any] = {}
+        self.lines: list[dict[str, object]] = []
+        self.protocols: dict[str, object] = {}
+        self.samples: dict[str, object] = {}
         self.pictures: dict[str, str] = {}
 
     def text(self) -> str:
@@ -72,15 +72,15 @@ def curve(record: Record) -> list[tuple[float, float]]:
 
 def pictures(
     table: Sequence[Line], of_record: dict[tuple[str, str, int], Found], data: Evidence
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """For each sample image its mixture, truths and each method's layers, as keys of pictures."""
-    images: dict[str, dict[str, Any]] = {}
+    images: dict[str, dict[str, str]] = {}
     for line in table:
         folder = samples.folder(of_record[key_of(line.first)].path)
         for note in (read_json(path) for path in sorted(folder.glob("*.json"))):
             if not _sound(note):
                 continue
-            image = images.setdefault(note["id"], {"id": note["id"], "sources": {}})
+            sources = images.setdefault(note["id"], {})
             of_image = dict(zip(line.first.ids, line.first.values("psnr"), strict=True))
             scores = of_image.get(note["id"], [])
             for what, name in note["files"].items():
@@ -92,18 +92,19 @@ def pictures(
                 if key is None or (place and int(place) >= len(note["layers"])):
                     continue
                 if kind == "mixture":
-                    image["sources"].setdefault("Mixture", key)
+                    sources.setdefault("Mixture", key)
                 elif kind == "truth":
-                    image["sources"].setdefault(f"Truth: {note['layers'][int(place)]}", key)
+                    sources.setdefault(f"Truth: {note['layers'][int(place)]}", key)
                 else:
                     psnr = f", {scores[int(place)]:.2f} dB" if int(place) < len(scores) else ""
                     label = f"{tables.name_of(line.first)}: {note['layers'][int(place)]}{psnr}"
-                    image["sources"][label] = key
-    for image in images.values():
-        first = {"Mixture": 0, "Truth": 1}
-        ordered = sorted(image["sources"].items(), key=lambda pair: first.get(pair[0].partition(":")[0], 2))
-        image["sources"] = [list(pair) for pair in ordered]
-    return [images[name] for name in sorted(images)]
+                    sources[label] = key
+    first = {"Mixture": 0, "Truth": 1}
+
+    def rank(pair: tuple[str, str]) -> int:
+        return first.get(pair[0].partition(":")[0], 2)
+
+    return [{"id": name, "sources": sorted(images[name].items(), key=rank)} for name in sorted(images)]
 
 
 def _sound(note: Any) -> bool:
@@ -117,7 +118,7 @@ def _sound(note: Any) -> bool:
     return known and isinstance(layers, list) and all(isinstance(layer, str) for layer in layers)
 
 
-def provenance(line: Line, found: Sequence[Found]) -> dict[str, Any]:
+def provenance(line: Line, found: Sequence[Found]) -> dict[str, object]:
     """All that is known of where a line's numbers come from, one entry for each seed."""
     return {
         "title": tables.name_of(line.first),

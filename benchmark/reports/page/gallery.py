@@ -113,7 +113,7 @@ def render(found: Sequence[Found]) -> str:
     )
 
 
-def _suite(suite: str, found: Sequence[Found], data: Evidence) -> dict[str, Any]:
+def _suite(suite: str, found: Sequence[Found], data: Evidence) -> dict[str, object]:
     of_record = {key_of(one.record): one for one in found}
     under = collection.under_each_protocol([one.record for one in found])
     lines = {dataset: next(iter(of_set.values())) for dataset, of_set in under.items()}
@@ -140,7 +140,7 @@ def _dataset(
     under: dict[str, list[Line]],
     of_record: dict[tuple[str, str, int], Found],
     data: Evidence,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     identity = _id(suite, dataset)
     table = next(iter(under.values()))
     layers = tables.scored_layers(table)
@@ -220,7 +220,7 @@ def _score_cells(target: Measured) -> list[Cell]:
     ]
 
 
-def _protocol(name: str, table: Sequence[Line], lines: Sequence[Line], layers: Sequence[str]) -> dict[str, Any]:
+def _protocol(name: str, table: Sequence[Line], lines: Sequence[Line], layers: Sequence[str]) -> dict[str, object]:
     """What both tables of a data set show under a protocol, row by row in the order of the page."""
     by_method = {line.first.method: line for line in lines}
     rows = [by_method[line.first.method] for line in table]
@@ -258,7 +258,7 @@ def _cost_cells(line: Line) -> list[Cell]:
     return [*cells, Cell(str(len(line.records)), len(line.records)), Cell(str(line.images), line.images)]
 
 
-def _layer_table(table: Sequence[Line], layers: Sequence[str], numbers: Sequence[int]) -> dict[str, Any]:
+def _layer_table(table: Sequence[Line], layers: Sequence[str], numbers: Sequence[int]) -> dict[str, object]:
     heads = [Head("Method")]
     for layer in layers:
         heads += [Head(f"{layer}: {scale.heading}", scale.higher_is_better) for scale in MEASURES.values()]
@@ -287,7 +287,7 @@ def _reported(line: Line) -> Cell | None:
     return Cell(f"{found[0][0]:.2f}", found[0][0], note=found[0][1])
 
 
-def _plots(table: Sequence[Line]) -> dict[str, Any]:
+def _plots(table: Sequence[Line]) -> dict[str, object]:
     """Plots of the ranked lines, by what the table is judged by, under its own protocol."""
     points = [(line, score.mean) for line in table if line.ranked and (score := line.judged("psnr"))]
 
@@ -318,7 +318,7 @@ def _plots(table: Sequence[Line]) -> dict[str, Any]:
     }
 
 
-def _papers(records: Sequence[Record]) -> list[dict[str, Any]]:
+def _papers(records: Sequence[Record]) -> list[dict[str, object]]:
     """Published tables, each with what was measured of its rows."""
     return [
         {

@@ -16,6 +16,7 @@ from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.plan import catalogue, contents, suite
 from benchmark.plan.catalogue import ROOT
+from benchmark.plan.execution import Config
 from benchmark.plan.identity import Component, Kind
 from benchmark.plan.lock import Locked
 from benchmark.plan.suite import Cell
@@ -92,7 +93,7 @@ def gather(
     return found
 
 
-def _rows(component: Component) -> dict[str, dict[str, Any]]:
+def _rows(component: Component) -> dict[str, Config]:
     """Name -> configuration of each different row of the project's suites that a method or data set has.
 
     Raises:
@@ -125,7 +126,7 @@ def _cells(names: Iterable[str]) -> Iterator[Cell]:
         yield from suite.load(name)
 
 
-def _short(cell: Cell, method: bool) -> dict[str, Any]:
+def _short(cell: Cell, method: bool) -> Config:
     """A cell's configuration with a budget of a few steps; of a data set's cell, with a model that needs nothing."""
     data = {key: value for key, value in cell.config["data"]["init_args"].items() if key not in suite.BUDGET}
     batch = min(cell.config["data"]["init_args"].get("batch_size", 32), 32) if method else 2
@@ -140,7 +141,7 @@ def _short(cell: Cell, method: bool) -> dict[str, Any]:
 
 
 def _run(
-    project: Path, kind: Kind, rows: dict[str, dict[str, dict[str, Any]]], folder: Path
+    project: Path, kind: Kind, rows: dict[str, dict[str, Config]], folder: Path
 ) -> tuple[dict[str, Found], dict[str, Found]]:
     """The same work with the accepted code and with today's, at the same time.
 
@@ -266,5 +267,5 @@ def _regression(
 def _concerns(component: Component, cell: Cell) -> bool:
     if component.kind in ("training", "metrics"):
         return True
-    part = "model" if component.kind == "method" else "data"
-    return bool(cell.config[part]["class_path"] == component.class_path)
+    part = cell.config["model"] if component.kind == "method" else cell.config["data"]
+    return part["class_path"] == component.class_path

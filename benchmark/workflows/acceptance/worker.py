@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from benchmark.files import read_json
+from benchmark.plan.execution import Config
 from benchmark.training.lightning_cli import UnblendCLI
 from datamodules.base import LayerDataModule
 from datamodules.types import UserError
@@ -60,7 +61,7 @@ class Losses(Callback):
             self.found.setdefault(name, []).append(value.detach().clone())
 
 
-def of_method(config: dict[str, Any], steps: int, folder: Path) -> Found:
+def of_method(config: Config, steps: int, folder: Path) -> Found:
     """Losses and weights of some optimiser steps, and layers of test images.
 
     All steps are in float64. In float32, Adam makes whole steps of rounding where a weight has no gradient, such as a
@@ -104,7 +105,7 @@ def _tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
         yield name, torch.as_tensor(value)
 
 
-def of_dataset(config: dict[str, Any], folder: Path) -> Found:
+def of_dataset(config: Config, folder: Path) -> Found:
     """The first batch of each role."""
     data: LayerDataModule = _command_line(config, folder).datamodule
     data.open()
@@ -163,7 +164,7 @@ def _scores(protocol: str, ordered: bool, estimates: Tensor, layers: Tensor, mas
     return {name: torch.as_tensor(scores.of(name)) for name in ("psnr", "ssim", "lmse", "mse")}
 
 
-def _command_line(config: dict[str, Any], folder: Path, precision: str = "32-true") -> UnblendCLI:
+def _command_line(config: Config, folder: Path, precision: str = "32-true") -> UnblendCLI:
     data = {**config["data"], "init_args": {**config["data"]["init_args"], "root": None, "num_workers": 0}}
     trainer = {
         "precision": precision,
