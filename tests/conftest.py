@@ -1,8 +1,35 @@
-"""Whoever starts the suite in the background of a shell script ignores Ctrl-C; what the tests start must not."""
+"""What holds for all tests: Ctrl-C reaches what they start, and whoever is slow says so.
+
+Whoever starts the suite in the background of a shell script ignores Ctrl-C; what the tests start must not.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+
+import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MOST_SECONDS = 10.0
+"""Of processor time that a test without the mark ``slow`` may take, with all processes that it waits for."""
+
+
+@pytest.fixture(autouse=True)
+def _in_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that takes long and does not say so; processor time, since the machine may be shared."""
+    before = os.times()
+    yield
+    spent = sum(os.times()[:4]) - sum(before[:4])
+    if path := os.environ.get("UNBLEND_TEST_TIMES"):
+        with open(path, "a") as stream:
+            stream.write(f"{spent:.2f}\t{request.node.nodeid}\n")
+    elif spent > MOST_SECONDS and request.node.get_closest_marker("slow") is None:
+        pytest.fail(
+            f"it took {spent:.1f} s of processor time, more than {MOST_SECONDS:g}: make it smaller, or mark it slow "
+            "and name its fast stand-in",
+            pytrace=False,
+        )
