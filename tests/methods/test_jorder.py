@@ -42,9 +42,7 @@ def test_the_second_look_adds_to_the_first() -> None:
     first, second = method.looks(mixture)
     assert torch.equal(method(mixture)[:, 0], second.background)
     for field, place in (("mask", 1), ("level", 2), ("blocks", 3), ("background", 0)):
-        nothing = (
-            [torch.zeros_like(one) for one in first.blocks] if field == "blocks" else torch.zeros_like(first[place])
-        )
+        blank = torch.zeros_like(first[place]) if field != "blocks" else list(map(torch.zeros_like, first.blocks))
         other = method.copies[1](mixture, Look(**{**first._asdict(), field: blank}))
         assert not torch.allclose(other.background, second.background, atol=1e-5), f"the first one's {field} counts"
     told = method.copies[1](mixture, Look(**{**first._asdict(), "mask": first.mask + 1}))
