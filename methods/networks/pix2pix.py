@@ -28,8 +28,8 @@ class Pix2PixUNet(nn.Module):
         norm: ``batch``, ``instance``, ``group`` or ``none``; not after the first and the innermost convolution.
         dropout: probability in the three innermost decoders, in training.
         attention: self-attention after the fourth convolution.
-        residual: add the image to what is drawn, without the hyperbolic tangent and from zero on; ``outputs`` are as
-            many as ``inputs``.
+        residual: add the image, the first ``outputs`` channels of the input, to what is drawn, without the hyperbolic
+            tangent and from zero on.
 
     Source: Isola et al., CVPR 2017, Sec. 6.1.1 (U-Net-256 has depth 8). ``residual`` is ours.
     """
@@ -76,7 +76,7 @@ class Pix2PixUNet(nn.Module):
         x = self.up[-1](skips.pop())
         for layer in reversed(self.up[:-1]):
             x = layer(torch.cat([x, skips.pop()], 1))
-        return image + x if self.residual else x
+        return image[:, : x.shape[1]] + x if self.residual else x
 
 
 class Pix2PixGAN(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,13 +29,15 @@ SEED = 19
 
 
 class VGG19Features(nn.Module):
-    """Features after the first convolution and ReLU of each stage: relu1_1, relu2_1, … relu5_1, never trained.
+    """Features after one convolution and ReLU of each stage: relu1_1, relu2_1, … relu5_1, never trained.
 
     Args:
         weights: ``timm`` (ImageNet's, downloaded on first use), ``random`` (of a fixed seed), or a state dict's path,
             as it is or below ``$UNBLEND_DATA``: torchvision's or timm's VGG19, or the activation-normalised one of
             style transfer, truncated after conv3_1, whose first layer, a 1×1 convolution, maps RGB to centred BGR.
         levels: how many stages, from the finest on, 1 to 5; weights that end sooner give fewer.
+        tap: which convolution of each stage, 1 or 2; the normalised network gives the first ones alone.
+        pooling: ``max``, or ``mean``, between stages.
 
     Raises:
         UserError: weights that cannot be had or do not fit.
@@ -48,13 +51,22 @@ class VGG19Features(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, weights: str = "timm", levels: int = len(STAGES)) -> None:
+    def __init__(
+        self,
+        weights: str = "timm",
+        levels: int = len(STAGES),
+        tap: Literal[1, 2] = 1,
+        pooling: Literal["max", "mean"] = "max",
+    ) -> None:
         super().__init__()
         if not 1 <= levels <= len(STAGES):
             raise UserError(f"levels {levels}: VGG19 has 1 to {len(STAGES)} levels of features.")
         state = load_vgg19(weights)
         self.mirrored = is_mirrored(state)
-        last = (FIRST_MIRRORED if self.mirrored else FIRST)[:levels][-1]
+        if tap > 1 and self.mirrored:
+            raise UserError(f"weights {weights} end before a stage's second convolution: give VGG19's own, or random.")
+        self.tap, self.pool = tap, F.max_pool2d if pooling == "max" else F.avg_pool2d
+        last = (FIRST_MIRRORED if self.mirrored else FIRST)[:levels][-1] + 2 * (tap - 1)
         state = {name: value for name, value in state.items() if int(name.partition(".")[0]) <= last}
         numbers = sorted({int(name.partition(".")[0]) for name in state})
         flat = [width for stage in STAGES for width in stage]
@@ -76,7 +88,7 @@ class VGG19Features(nn.Module):
             if rest:
                 self.stages.append(rest[: len(stage)])
                 rest = rest[len(stage) :]
-        self.stages[-1] = self.stages[-1][:1]
+        self.stages[-1] = self.stages[-1][:tap]
         self.channels = [stage[0] for stage in STAGES[: len(self.stages)]]
         # The normalised network brings its own in the first layer.
         mean, std = ((0.0,) * 3, (1.0,) * 3) if self.mirrored else (MEAN, DEVIATION)
@@ -97,12 +109,12 @@ class VGG19Features(nn.Module):
         for number in self.first:
             x = F.conv2d(x, self.get_buffer(f"weight{number}"), self.get_buffer(f"bias{number}"))
         for i, stage in enumerate(self.stages):
-            x = F.max_pool2d(x, 2) if i else x
+            x = self.pool(x, 2) if i else x
             for number in stage:
                 x = F.pad(x, (1, 1, 1, 1), mode="reflect") if self.mirrored else x
                 weight, bias = self.get_buffer(f"weight{number}"), self.get_buffer(f"bias{number}")
                 x = F.conv2d(x, weight, bias, padding=0 if self.mirrored else 1).relu_()
-                if number == stage[0]:
+                if number == stage[self.tap - 1]:
                     features.append(x)
         return features
 

@@ -1,0 +1,162 @@
+"""Learnt removal of reflections: sizes as counted from the authors' layers, each paper's own pieces, and the traps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from datamodules.types import LayerBatch, LayerSpec, UserError
+from methods.bdn import BDN
+from methods.losses.gradients import slope_loss
+from methods.losses.perceptual import BALANCED, perceptual
+from methods.networks.pointwise_hypercolumn import PointwiseHypercolumn
+from methods.networks.vgg import VGG19Features, load_vgg19
+from methods.pl_net import AdaptiveNorm, PLNet
+
+
+def spec_of(second: str = "reflection") -> LayerSpec:
+    return LayerSpec(
+        layers=["background", second], scored=["background"], target=["background"], derived=[], ordered=True,
+        channels=3, scale=1, mixing="glass", gain=1.0, fusion="sum", gamma=1.0, pairing="paired", protocol="rgb",
+        citation="", licence="",
+    )  # fmt: skip
+
+
+def quiet(method: Any) -> Any:
+    method.log = method.log_dict = lambda *_, **__: None  # there is no trainer here
+    return method
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def through_glass(side: int = 32, images: int = 2) -> LayerBatch:
+    layers = torch.rand(images, 2, 3, side, side, generator=generator()) * 0.5
+    return LayerBatch(layers.sum(1), layers, torch.ones(images, 1, side, side, dtype=torch.bool), ["a", "b"][:images])
+
+
+def count(module: nn.Module | None) -> int:
+    assert module is not None
+    return sum(weight.numel() for weight in module.parameters())
+
+
+# What they share ----------------------------------------------------------------------------------
+
+
+def test_a_hypercolumn_is_the_plain_order_of_work() -> None:
+    torch.manual_seed(0)
+    column, image = PointwiseHypercolumn([4, 5], 6), torch.rand(2, 3, 8, 10)
+    levels = [torch.rand(2, 4, 8, 10), torch.rand(2, 5, 4, 5)]
+    plain = torch.cat([image, levels[0], F.interpolate(levels[1], size=(8, 10), mode="bilinear")], 1)
+    assert torch.allclose(column(image, levels), column.mix(plain), atol=1e-5)
+
+
+def test_a_stages_second_convolution_can_be_tapped_and_pooling_be_a_mean() -> None:
+    state, image = load_vgg19("random"), torch.rand(1, 3, 16, 16, generator=generator())
+    features = VGG19Features("random", 2, tap=2, pooling="mean")
+    x = (image - features.mean) / features.std
+    expected = []
+    for number in (0, 2, 5, 7):
+        x = F.avg_pool2d(x, 2) if number == 5 else x
+        x = F.conv2d(x, state[f"{number}.weight"], state[f"{number}.bias"], padding=1).relu()
+        if number in (2, 7):
+            expected.append(x)
+    for found, known in zip(features(image), expected, strict=True):
+        assert torch.allclose(found, known, atol=1e-4)
+
+
+def test_the_levels_of_the_perceptual_loss_are_weighted() -> None:
+    ours, theirs = [torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 2, 2)], [torch.ones(1, 2, 4, 4), torch.ones(1, 3, 2, 2)]
+    assert float(perceptual(ours, theirs)) == pytest.approx(2)
+    assert float(perceptual(ours, theirs, BALANCED)) == pytest.approx(1 / 2.6 + 1 / 4.8)
+
+
+def test_slopes_are_compared_along_both_axes() -> None:
+    ramp = torch.arange(6.0).view(1, 1, 1, 6).expand(1, 1, 5, 6)
+    flat = torch.full_like(ramp, 3)
+    assert float(slope_loss(ramp, flat)) == pytest.approx(1)
+    assert float(slope_loss(3 * ramp.mT.contiguous(), flat.mT)) == pytest.approx(3)
+    assert float(slope_loss(ramp + 5, ramp)) == 0
+
+
+# PLNet --------------------------------------------------------------------------------------------
+
+
+def test_pl_net_has_the_authors_parameters() -> None:
+    method = PLNet(features="random", adversarial=0, spec=spec_of())
+    assert count(method.network) == count(method) == 390_296
+
+
+def test_pl_net_normalises_each_picture_and_does_not_look_at_its_batch() -> None:
+    x = torch.rand(3, 4, 6, 6, generator=generator())
+    own, authors = AdaptiveNorm(4, per_picture=True), AdaptiveNorm(4, per_picture=False)
+    for norm in (own, authors):
+        assert torch.equal(norm(x), x), "it starts as the identity"
+        norm.keep.data.fill_(0.5)
+        norm.normed.data.fill_(2.0)
+        norm.shift.data.fill_(0.1)
+    expected = 0.5 * x[:1] + 2 * (F.batch_norm(x[:1], None, None, training=True, eps=1e-3) + 0.1)
+    assert torch.allclose(own(x)[:1], expected, atol=1e-5)
+    assert torch.allclose(authors(x[:1]), expected, atol=1e-5), "with a batch of one both are the same"
+    assert not torch.allclose(authors(x)[:1], expected, atol=1e-2)
+
+
+def test_pl_net_counts_errors_in_the_authors_units() -> None:
+    method = quiet(
+        PLNet(width=4, features="random", levels=1, perceptual=0, exclusion=0, adversarial=0, spec=spec_of())
+    )
+    batch = through_glass()
+    told = method.training_step(batch, 0)["generator"]
+    background, reflection = batch.layers.unbind(1)
+    # It begins with the mixture and with black.
+    in_reflection = reflection.abs().mean()
+    pixels = (batch.mixture - background).abs().mean() + in_reflection
+    assert torch.allclose(told, in_reflection + 0.2 * 255 * pixels, rtol=1e-4)
+
+
+def test_pl_net_refuses_a_width_that_no_colour_passes() -> None:
+    with pytest.raises(UserError, match="at least 3"):
+        PLNet(width=2, features="random")
+
+
+# BDN ----------------------------------------------------------------------------------------------
+
+
+def test_bdn_has_the_authors_parameters() -> None:
+    with torch.device("meta"):
+        method = BDN(adversarial=0, spec=spec_of())
+    assert count(method) / 1e6 == pytest.approx(75.16, rel=0.01)
+
+
+def test_bdn_estimates_the_reflection_from_the_background_and_that_again_from_it() -> None:
+    torch.manual_seed(0)
+    method = BDN(width=4, depth=4, norm="instance", adversarial=0, spec=spec_of()).eval()
+    mixture = torch.rand(1, 3, 16, 16, requires_grad=True)
+    coarse, reflection, background = method.cascade(mixture)
+    assert torch.equal(reflection, method.reflect(torch.cat([mixture, coarse], 1)))
+    assert torch.equal(background, method.again(torch.cat([mixture, reflection], 1)))
+    (background.sum()).backward()
+    assert all(weight.grad is not None for weight in method.first.parameters()), "all three learn from the last picture"
+
+
+def test_bdn_that_corrects_starts_from_the_mixture() -> None:
+    method = BDN(width=4, depth=4, norm="instance", residual=True, adversarial=0, spec=spec_of())
+    batch = through_glass()
+    assert torch.allclose(method(batch.mixture)[:, 0], batch.mixture, atol=1e-6)
+    loss = quiet(method).training_step(batch, 0)["generators"]
+    mixture, layers = 2 * batch.mixture - 1, 2 * batch.layers - 1
+    coarse, reflection, background = method.cascade(mixture)
+    pairs = ((coarse, layers[:, 0]), (reflection, layers[:, 1]), (background, layers[:, 0]))
+    expected: Tensor = 100 * torch.stack([F.mse_loss(found, true) for found, true in pairs]).sum()
+    assert torch.allclose(loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"width": 0}, {"depth": 2}])
+def test_bdn_refuses_impossible_sizes(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="depth more than 2"):
+        BDN(**options)
