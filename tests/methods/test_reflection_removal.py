@@ -16,6 +16,7 @@ from methods.losses.perceptual import BALANCED, perceptual
 from methods.networks.pointwise_hypercolumn import PointwiseHypercolumn
 from methods.networks.vgg import VGG19Features, load_vgg19
 from methods.pl_net import AdaptiveNorm, PLNet
+from methods.rm_net import RmNet, roughness
 
 
 def spec_of(second: str = "reflection") -> LayerSpec:
@@ -160,3 +161,58 @@ def test_bdn_that_corrects_starts_from_the_mixture() -> None:
 def test_bdn_refuses_impossible_sizes(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="depth more than 2"):
         BDN(**options)
+
+
+# RmNet --------------------------------------------------------------------------------------------
+
+
+def test_rm_nets_removal_has_the_authors_parameters() -> None:
+    with torch.device("meta"):
+        method = RmNet(synthesis="given", spec=spec_of())
+    assert count(method) == count(method.removal)
+    assert count(method.removal) / 1e6 == pytest.approx(65.43, rel=1e-3)
+
+
+def test_a_weight_is_pulled_to_its_neighbours_which_stay() -> None:
+    weight = torch.zeros(1, 1, 2, 3, requires_grad=True)
+    weight.data[..., 1] = 1
+    found = roughness(weight)
+    assert float(found.detach()) == pytest.approx(2), "each of both directions along a row has a mean of 1"
+    (slope,) = torch.autograd.grad(found, weight)
+    assert torch.allclose(slope[0, 0], torch.tensor([-0.5, 1.0, -0.5]).expand(2, 3))
+
+
+def test_removal_does_not_teach_synthesis_to_make_its_task_easy() -> None:
+    torch.manual_seed(0)
+    method = quiet(RmNet(width=4, depth=3, blocks=1, pool=0, spec=spec_of()))
+    told = method.training_step(through_glass(), 0)
+    assert set(told) == {"loss", "discriminator", "synthesis", "removal"}
+    made: list[Tensor] = []
+    method.remove = lambda mixture: made.append(mixture) or RmNet.remove(method, mixture)
+    method.training_step(through_glass(), 0)
+    assert not made[0].requires_grad
+    layers = 2 * through_glass().layers - 1
+    weight = method.synthesis(layers.flatten(1, 2))
+    assert torch.allclose(made[0], weight * layers[:, 1] + (1 - weight) * layers[:, 0], atol=1e-5)
+
+
+def test_given_pairs_need_no_weight() -> None:
+    torch.manual_seed(0)
+    method = quiet(RmNet(synthesis="given", width=4, depth=3, residual=True, spec=spec_of()))
+    assert (method.card.supervision, RmNet.card.supervision) == ("paired", "unpaired")
+    batch = through_glass()
+    assert torch.allclose(method(batch.mixture)[:, 0], batch.mixture, atol=1e-6), "it starts from the mixture"
+    told = method.training_step(batch, 0)["removal"]
+    mixture, layers = 2 * batch.mixture - 1, 2 * batch.layers - 1
+    found, other, weight = method.remove(mixture)
+    l1 = F.l1_loss
+    slopes = l1(found.diff(dim=2), layers[:, 0].diff(dim=2)) + l1(found.diff(dim=3), layers[:, 0].diff(dim=3))
+    explained = l1(found * (1 - weight) + other * weight, mixture)
+    expected = 100 * l1(found, layers[:, 0]) + 50 * (l1(other, layers[:, 1]) + slopes + explained)
+    assert torch.allclose(told, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"width": 0}, {"depth": 1}, {"blocks": -1}, {"pool": -1}])
+def test_rm_net_refuses_impossible_sizes(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="not negative"):
+        RmNet(**options)
