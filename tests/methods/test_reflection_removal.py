@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.bdn import BDN
+from methods.err_net import EnhancedNetwork, ERRNet
+from methods.ibcln import IBCLN, RecurrentNetwork
 from methods.losses.gradients import slope_loss
 from methods.losses.perceptual import BALANCED, perceptual
+from methods.losses.relativistic import relativistic_losses
 from methods.networks.pointwise_hypercolumn import PointwiseHypercolumn
+from methods.networks.pyramid_pooling import PyramidPooling
 from methods.networks.vgg import VGG19Features, load_vgg19
 from methods.pl_net import AdaptiveNorm, PLNet
 from methods.rm_net import RmNet, roughness
@@ -216,3 +221,104 @@ def test_given_pairs_need_no_weight() -> None:
 def test_rm_net_refuses_impossible_sizes(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="not negative"):
         RmNet(**options)
+
+
+# ERRNet -------------------------------------------------------------------------------------------
+
+
+def test_err_net_has_the_authors_parameters() -> None:
+    with torch.device("meta"):
+        network = EnhancedNetwork([64, 128, 256, 512, 512], 256, 13)
+    assert count(network) / 1e6 == pytest.approx(18.95, rel=5e-4)
+    method = inspect.signature(ERRNet).parameters
+    assert (method["width"].default, method["blocks"].default) == (256, 13)
+
+
+def test_pyramids_hold_means_of_their_squares() -> None:
+    torch.manual_seed(0)
+    pyramid, x = PyramidPooling(3, 2, (2, 8), bias=False), torch.rand(1, 3, 4, 8)
+    found = pyramid(x)
+    assert torch.equal(found[:, :3], x)
+    small, whole = pyramid.look.children()
+    square = F.leaky_relu(small(x[..., 2:4, 4:6].mean((2, 3), keepdim=True)), 0.2)
+    assert torch.allclose(found[:, 3:5, 2:4, 4:6], square.expand(-1, -1, 2, 2), atol=1e-6)
+    assert torch.allclose(found[:, 5:], F.leaky_relu(whole(x.mean((2, 3), keepdim=True)), 0.2).expand(-1, -1, 4, 8))
+
+
+def test_relativistic_judgements_are_against_the_others_mean() -> None:
+    judge = nn.Conv2d(1, 1, 1)
+    fake = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1).requires_grad_()
+    real = torch.tensor([0.0, 2.0]).view(2, 1, 1, 1)
+    told, taught = relativistic_losses(judge, fake, real)
+    on_fake, on_real = judge(fake).flatten(), judge(real).flatten()
+    ones, zeros = torch.ones(2), torch.zeros(2)
+    against, forged = on_real - on_fake.mean(), on_fake - on_real.mean()
+
+    def entropy(value: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(value, target)
+
+    assert torch.allclose(told, (entropy(against, zeros) + entropy(forged, ones)) / 2)
+    assert torch.allclose(taught, (entropy(against, ones) + entropy(forged, zeros)) / 2)
+    assert torch.autograd.grad(told, judge.weight, retain_graph=True, allow_unused=True) == (None,)
+    assert torch.autograd.grad(taught, fake, allow_unused=True) == (None,)
+    (slope,) = torch.autograd.grad(told, fake)
+    assert (slope.sign() == -judge.weight.sign()).all(), "what judges say more of"
+
+
+def test_err_nets_loss_is_the_papers() -> None:
+    options: dict[str, Any] = {"width": 8, "blocks": 1, "features": "random", "levels": 1, "adversarial": 0}
+    method, batch = quiet(ERRNet(**options, residual=True, perceptual=0, spec=spec_of())), through_glass()
+    assert torch.equal(method(batch.mixture)[:, 0], batch.mixture), "it starts from the mixture"
+    truth, l1 = batch.layers[:, 0], F.l1_loss
+    slopes = sum(l1(batch.mixture.diff(dim=axis), truth.diff(dim=axis)) for axis in (2, 3))
+    expected = 0.2 * F.mse_loss(batch.mixture, truth) + 0.4 * slopes
+    assert torch.allclose(method.training_step(batch, 0)["generator"], torch.as_tensor(expected), rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"width": 6}, {"width": 0}, {"blocks": -1}])
+def test_err_net_refuses_impossible_sizes(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="a multiple of 4"):
+        ERRNet(features="random", **options)
+
+
+# IBCLN --------------------------------------------------------------------------------------------
+
+
+def test_ibcln_has_the_authors_parameters() -> None:
+    with torch.device("meta"):
+        networks = [RecurrentNetwork(64, False, 0.5, sides=sides) for sides in (True, True)]
+    assert sum(map(count, networks)) / 1e6 == pytest.approx(21.61, rel=5e-4)
+    assert inspect.signature(IBCLN).parameters["width"].default == 64
+
+
+def test_each_turn_of_ibcln_sees_the_newest_estimates_and_remembers() -> None:
+    torch.manual_seed(0)
+    method, mixture = IBCLN(width=4, perceptual=0, adversarial=0, spec=spec_of()).eval(), torch.rand(1, 3, 32, 32)
+    for network in (method.transmit, method.reflect):
+        nn.init.normal_(network.last.weight, std=0.1)
+    (first, black), (second, _), _ = method.refine(mixture)
+    dark = torch.full_like(mixture, 0.1)
+    one = method.transmit(torch.cat([mixture, mixture, dark], 1), mixture, None)
+    assert torch.allclose(first.image, one.image)
+    other = method.reflect(torch.cat([mixture, first.image, dark], 1), dark, None)
+    assert torch.allclose(black.image, other.image)
+    seen = torch.cat([mixture, first.image, black.image], 1)
+    assert torch.allclose(second.image, method.transmit(seen, first.image, first.state).image, atol=1e-6)
+    assert not torch.allclose(second.image, method.transmit(seen, first.image, None).image, atol=1e-6)
+
+
+def test_ibclns_layers_have_to_explain_the_mixture() -> None:
+    spec, batch = spec_of(), through_glass()
+    spec["gamma"] = 2.2
+    method = quiet(IBCLN(width=4, turns=1, residual=True, perceptual=0, adversarial=0, spec=spec).eval())
+    truth = batch.layers[:, 0]
+    dark = torch.full_like(truth, 0.1) ** 2.2
+    light = batch.mixture**2.2
+    expected = F.mse_loss(batch.mixture, truth) + 10 * (dark**2).mean() + 10 * F.mse_loss(truth**2.2 + dark, light)
+    assert torch.allclose(method.training_step(batch, 0)["generators"], expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"width": 1}, {"turns": 0}])
+def test_ibcln_refuses_impossible_sizes(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="turns at least 1"):
+        IBCLN(features="random", **options)
