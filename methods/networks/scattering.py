@@ -118,3 +118,25 @@ def lift(mixture: Tensor, airlight: Tensor, transmission: Tensor, layers: int) -
     background = (mixture - airlight) / transmission + airlight
     veil = (airlight * (1 - transmission)).expand_as(background)
     return torch.stack([background, veil][:layers], 1)
+
+
+def scattering_of(mixture: Tensor, layers: Tensor) -> tuple[Tensor, Tensor]:
+    """Transmission and airlight of a mixture whose background and veil are known.
+
+    With V = A·(1 − t), the model says J − I + V = J·V / A: a line through the origin for each channel, whose slope
+    gives A by least squares over all pixels. Then t = 1 − V / A, averaged over the channels.
+
+    Args:
+        mixture: I, (B, C, H, W).
+        layers: (B, 2 or more, C, H, W), background J and veil V first.
+
+    Returns:
+        t, (B, 1, H, W), and A, (B, C, 1, 1), both in [0, 1]; where there is no veil, A is 1. Of data that are not
+        scattered, something else within the bounds.
+    """
+    background, veil = layers[:, 0].float(), layers[:, 1].float()
+    product = background * veil
+    slope = (product * (background - mixture + veil)).mean((2, 3), keepdim=True)
+    airlight = (product.square().mean((2, 3), keepdim=True) + 1e-8) / (slope + 1e-8).clamp_min(1e-8)
+    airlight = torch.maximum(airlight, veil.amax((2, 3), keepdim=True)).clamp(1e-3, 1)
+    return (1 - veil / airlight).mean(1, keepdim=True).clamp(0, 1), airlight

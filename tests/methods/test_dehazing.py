@@ -14,9 +14,11 @@ from datamodules.mixing import AtmosphericScattering
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.aod_net import AODNet
 from methods.base import SeparationMethod
+from methods.dcpdn import DCPDN, DenseTransmission
 from methods.dehaze_net import DehazeNet
 from methods.gca_net import GCANet, edges
 from methods.gfn import GFN, ConfidenceMaps, derived
+from methods.networks.scattering import scattering_of
 from methods.networks.smoothed_dilation import SharedFilter, SmoothedDilatedBlock
 
 
@@ -236,3 +238,54 @@ def test_a_scale_sees_as_far_as_its_dilation_says() -> None:
         nn.init.ones_(layer[0].weight)
     (slope,) = torch.autograd.grad(network.groups[0](x)[0, 0, 20, 20], x)
     assert int((slope[0, 0, 20] != 0).nonzero().amin()) == 20 - (9 + 3 + 3)
+
+
+# DCPDN --------------------------------------------------------------------------------------------
+
+
+def test_scattering_is_found_in_what_was_scattered() -> None:
+    batch = hazy()
+    t, airlight = scattering_of(batch.mixture, batch.layers)
+    background, haze = batch.layers.unbind(1)
+    assert t.shape == (2, 1, 32, 32)
+    assert torch.allclose(background * t + airlight * (1 - t), batch.mixture, atol=1e-4)
+    assert torch.allclose(airlight * (1 - t), haze, atol=1e-4)
+    assert (airlight.flatten(1).amin(1) > 0.69).all()
+    clear, white = scattering_of(background, torch.stack([background, torch.zeros_like(background)], 1))
+    assert torch.allclose(clear, torch.ones_like(clear)), "where there is no haze, all light comes through"
+    assert torch.allclose(white, torch.ones_like(white))
+
+
+def test_dcpdn_has_the_authors_parameters() -> None:
+    with torch.device("meta"):
+        transmission = DenseTransmission(64, (6, 12, 24), "group")
+        method = DCPDN(perceptual=0, adversarial=0, spec=spec_of())
+    assert sum(weight.numel() for weight in transmission.parameters()) / 1e6 == pytest.approx(11.58, rel=5e-4)
+    assert sum(weight.numel() for weight in method.light.parameters()) / 1e6 == pytest.approx(0.85, rel=5e-3)
+    assert sum(weight.numel() for weight in method.parameters()) / 1e6 == pytest.approx(12.4, rel=5e-3)
+
+
+SMALL: dict[str, Any] = {"width": 4, "layers": [1, 1, 1], "depth": 2, "perceptual": 0, "adversarial": 0}
+
+
+def test_dcpdn_inverts_scattering_by_what_its_networks_found() -> None:
+    batch = hazy(64)
+    method = quiet(DCPDN(**SMALL, residual=True, spec=spec_of()))
+    t, airlight = scattering_of(batch.mixture, batch.layers)
+    method.transmit, method.light = _Gives(2 * t.expand(-1, 3, -1, -1) - 1), _Gives(2 * airlight - 1)
+    layers = method(batch.mixture)
+    assert torch.allclose(layers, batch.layers, atol=1e-3)
+    assert float(method.training_step(batch, 0)["generators"]) == pytest.approx(0, abs=1e-3)
+
+
+def test_dcpdn_needs_no_training_mode_to_be_tested() -> None:
+    torch.manual_seed(0)
+    method, mixture = DCPDN(**SMALL, spec=spec_of()), torch.rand(2, 3, 64, 64)
+    assert torch.equal(method.train()(mixture), method.eval()(mixture))
+    assert torch.allclose(method(mixture)[:1], method(mixture[:1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"width": 6}, {"layers": [1, 1]}, {"layers": [0, 1, 1]}, {"depth": 1}])
+def test_dcpdn_refuses_impossible_sizes(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="three numbers above 0"):
+        DCPDN(**options)
