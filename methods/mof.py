@@ -103,7 +103,7 @@ class MOF(SeparationMethod):
             coarse = coarse + weight / sum(weights) * fuse(patches, pixel)
         guide = mixture.mean(1, keepdim=True)
         if mixture.shape[1] == 3:
-            red, green, blue = mixture.split(1, 1)
+            red, green, blue = mixture.chunk(3, 1)
             guide = 0.299 * red + 0.587 * green + 0.114 * blue
         return gradient_guided_filter(coarse, guide, self.radius, self.epsilon).clamp(0.1, 1)
 
