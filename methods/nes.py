@@ -105,7 +105,7 @@ class NES(TrainedMethod):
         with torch.no_grad():
             rest = 1 - self.previous(self.mask, mixture).float() if self.previous.round else 0.5
             total = clean + rest * mixture
-        loss = (self.mask(total).float() * total - clean).abs().mean()
+        loss: Tensor = (self.mask(total).float() * total - clean).abs().mean()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.ids))
         return loss
 
