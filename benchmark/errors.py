@@ -1,13 +1,10 @@
-"""Errors for people: names that nobody knows, and the nearest ones; disks that take no more."""
+"""Errors for people: names that nobody knows, and those that are near; disks that take no more."""
 
 from __future__ import annotations
 
 import difflib
 import errno
-import importlib
-import inspect
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,13 +20,25 @@ class DiskError(UserError):
     """A folder that cannot be written: no cell's fault, and no cell's failure."""
 
 
+NEAR = 0.6
+"""How much of a name must agree, in order, with one that is meant: difflib's own measure."""
+
+LISTED = 10
+"""Names that a message lists, at most."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not known, with the nearest names."""
+    """The error for a name that is not known, with the names that are near it, or where none is, with what there is."""
     names = sorted(known)
+    given = name.lower()
     lowered = {candidate.lower(): candidate for candidate in names}
-    near = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.4)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}."
-    return UserError(f"unknown {kind} {name!r}: {hint}")
+    near = difflib.get_close_matches(given, lowered, n=3, cutoff=NEAR)
+    if len(given) > 2:
+        near += [candidate for candidate in lowered if candidate.startswith(given) and candidate not in near]
+    if near:
+        return UserError(f"unknown {kind} {name!r}: did you mean {' or '.join(lowered[one] for one in near[:3])}?")
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED + 1 else ""
+    return UserError(f"unknown {kind} {name!r}: there are {', '.join(names[:LISTED] if more else names)}{more}.")
 
 
 def told(error: BaseException) -> UserError | None:
@@ -50,25 +59,11 @@ def told(error: BaseException) -> UserError | None:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line; for an option that a class does not have, the nearest ones.
-
-    jsonargparse tries every type that an option might have and reports each failure; of these only
-    the option that is not accepted tells a person anything.
-    """
+    """What an error says, in one line."""
     text = " ".join(str(told(error) or error).split())
     if "in DataLoader worker process" in text:
         text = text.rpartition("UserError: ")[2]  # the worker's traceback tells a person nothing
-    option = r"(?:Option|key) ['\"]?([\w.]+?)['\"]? (?:is not|to check)"
-    found = re.search(r"given class_path '([\w.]+)': .*?" + option, text)
-    if found is None:
-        return text
-    class_path, name = found.groups()
-    module, _, class_name = class_path.rpartition(".")
-    options: set[str] = set()
-    for parent in inspect.getmro(getattr(importlib.import_module(module), class_name)):
-        if parent.__module__.partition(".")[0] == module.partition(".")[0] and "__init__" in vars(parent):
-            options |= set(inspect.signature(parent).parameters) - {"args", "kwargs", "self", "spec"}
-    return f"{class_name}: {unknown('option', name, options)}"
+    return text
 
 
 def disk_error(error: BaseException, folder: Path) -> DiskError | None:

@@ -1,4 +1,4 @@
-"""``unblend fit | validate | predict | evaluate``: LightningCLI with the suite's names."""
+"""``unblend fit | validate | predict | test``: LightningCLI with the suite's names."""
 
 from __future__ import annotations
 
@@ -27,29 +27,46 @@ from benchmark.training.fit import resolved
 from benchmark.training.lightning_cli import UnblendCLI
 
 
-class EvaluateCLI(UnblendCLI):
-    """``unblend evaluate``: a checkpoint, or a method that needs none, becomes one record."""
+class ScoringCLI(UnblendCLI):
+    """``unblend test``: a checkpoint, or a method that needs none, becomes one record."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `fit` or `ship` wrote")
-        parser.add_argument("--out", type=str, default="runs/evaluate", help="folder of the record")
+        parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `fit` or `publish` wrote")
+        parser.add_argument("--out", type=str, default="runs/test", help="folder of the record")
 
 
-def main(arguments: list[str]) -> None:
-    """Run one of the training commands.
+def fit(arguments: list[str]) -> None:
+    """Train one method: --model M --data D, and Lightning's own options."""
+    _lightning("fit", arguments)
+
+
+def validate(arguments: list[str]) -> None:
+    """Score a --ckpt_path on the select role."""
+    _lightning("validate", arguments)
+
+
+def predict(arguments: list[str]) -> None:
+    """Write the layers of the test images, by a --ckpt_path, as PNG."""
+    _lightning("predict", arguments)
+
+
+def _lightning(command: str, arguments: list[str]) -> None:
+    """One of Lightning's commands.
 
     Raises:
         UserError: an unknown method or data set, a method that cannot run on the data, missing data.
     """
-    arguments = [arguments[0], *full_names(arguments[1:])]
-    if "--model" not in arguments or "--data" not in arguments:
+    UnblendCLI(args=_weights_only([command, *_prepared(arguments)]))
+
+
+def _prepared(arguments: list[str]) -> list[str]:
+    """The arguments with full names of classes; where they name none, all classes are imported."""
+    found = full_names(arguments)
+    if "--model" not in found or "--data" not in found:
         _import_all()  # so that short names in a configuration file, and lists of names, resolve
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")  # meant: names are resolved first
-    if arguments[0] == "evaluate":
-        evaluate(arguments[1:])
-    else:
-        UnblendCLI(args=_weights_only(arguments))
+    return found
 
 
 def _weights_only(arguments: list[str]) -> list[str]:
@@ -83,13 +100,13 @@ def full_names(arguments: list[str]) -> list[str]:
     return found
 
 
-def evaluate(arguments: list[str]) -> None:
-    """Score a method on the test role and write the record.
+def test(arguments: list[str]) -> None:
+    """Score one method on the test role: one record, from a --checkpoint where it is trained.
 
     Raises:
         UserError: a trained method without a checkpoint, or a checkpoint that does not fit.
     """
-    cli = EvaluateCLI(args=arguments, run=False)
+    cli = ScoringCLI(args=_prepared(arguments), run=False)
     method, data, config = cli.model, cli.datamodule, cli.config
     checkpoint = Path(config["checkpoint"]) if config["checkpoint"] else None
     if method.card.trains and checkpoint is None:
@@ -117,11 +134,11 @@ def evaluate(arguments: list[str]) -> None:
         return
     weights = of_file(checkpoint) if checkpoint else None
     data_digest = write_data_digest(folder / "data.json", data.files())
-    cell = Cell("evaluate", names[0], names[1], int(config["seed_everything"]), "", complete)
+    cell = Cell("test", names[0], names[1], int(config["seed_everything"]), "", complete)
     identities = cell.identities()
     key = of_value([cell.key(), weights])
     record = records.Record(
-        suite="evaluate",
+        suite="test",
         dataset=names[0],
         method=names[1],
         seed=int(config["seed_everything"]),

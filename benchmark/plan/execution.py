@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict, TypeVar
+from typing import Any, ClassVar, Literal, NotRequired, TypedDict, TypeVar
 
 from benchmark.files import read_json, write_json
 
@@ -151,6 +151,9 @@ class Execution:
     channels_last: bool = False
     logger: Literal["csv", "wandb"] = "csv"
     time_limit: float | None = None
+
+    DECIDED: ClassVar[tuple[str, ...]] = ("nodes", "threads")
+    """What the machine decides for each cell, and nobody is asked."""
 
     def told(self) -> dict[str, Any]:
         """What a record tells of it; where data lie and who logs is nobody's business."""

@@ -1,4 +1,4 @@
-"""``unblend compare A B``: is one method better than another, by how much, and is that more than noise?"""
+"""Is one method better than another, by how much, and is that more than noise?"""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -54,33 +52,38 @@ class Line:
     left_out: int
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command.
+def between(
+    a: str,
+    b: str,
+    runs: Path,
+    console: Console,
+    *,
+    suite: str | None = None,
+    metric: str = "psnr",
+    protocol: str | None = None,
+    layer: str | None = None,
+) -> None:
+    """Compare two methods of which there are records, and print how they differ.
+
+    Args:
+        a: a method's name in records, or a folder of its records.
+        b: likewise.
+        runs: folder of this machine's runs; what is published counts as well.
+        console: to print on.
+        suite: only of this one; default every suite that has both.
+        metric: that is compared.
+        protocol: such as ``y`` or ``rgb@1``; default each task's own.
+        layer: such as ``reflection``; default those that each task is for.
 
     Raises:
         UserError: an unknown method, or records that cannot be compared.
     """
-    parser = ArgumentParser(
-        prog="unblend compare", description="Compare two methods image by image.", exit_on_error=False
-    )
-    parser.add_argument("a", type=str, help="a method's name in records, such as unet, or a folder of its records")
-    parser.add_argument("b", type=str, help="likewise")
-    parser.add_argument("--suite", type=str, help="only of this suite; default every suite that has both")
-    parser.add_argument(
-        "--metric", type=Literal["psnr", "ssim", "lmse", "mse"], default="psnr", help="that is compared"
-    )
-    parser.add_argument("--protocol", type=str, help="such as y or rgb@1; default each task's own")
-    parser.add_argument("--layer", type=str, help="such as reflection; default those that each task is for")
-    parser.add_argument("--runs", type=str, default="runs", help="folder of this machine's runs")
-    options = parser.parse_args(arguments)
-    found = collection.collect(collection.folders_of(collection.COMMITTED, Path(options.runs)))
-    a, b = (_chosen(name, found, options.suite) for name in (options.a, options.b))
-    protocol = options.protocol
+    found = collection.collect(collection.folders_of(collection.COMMITTED, runs))
+    one, other = (_chosen(name, found, suite) for name in (a, b))
     if protocol is not None:
-        every = [record for groups in (a, b) for group in groups.values() for record in group]
+        every = [record for groups in (one, other) for group in groups.values() for record in group]
         protocol = collection.stored_protocol(protocol, every)
-    lines = compare(a, b, options.metric, protocol, options.layer)
-    show(a, b, lines, options.metric, Console(highlight=False))
+    show(one, other, compare(one, other, metric, protocol, layer), metric, console)
 
 
 def _chosen(name: str, found: Sequence[Found], suite: str | None) -> Groups:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -58,50 +57,37 @@ def show(records: Sequence[Record], console: Console, protocol: str | None = Non
             console.print(note, markup=False, soft_wrap=True)
 
 
-def main(arguments: list[str]) -> None:
-    """``unblend leaderboard [FOLDER]``.
+def build(folder: Path | None, console: Console, *, latex: bool = False, protocol: str | None = None) -> None:
+    """Build tables and the page from records, and print them.
+
+    Args:
+        folder: of a suite's run; None for all of ``leaderboards/``.
+        console: to print on.
+        latex: write ``results.tex``, too.
+        protocol: print the tables under this one; files keep each task's own, but ``results.tex``.
 
     Raises:
         UserError: no records, or none under the protocol.
     """
-    parser = ArgumentParser(
-        prog="unblend leaderboard", description="Build tables and the page from records.", exit_on_error=False
-    )
-    parser.add_argument(
-        "folder", nargs="?", type=str, help="of a suite, such as runs/quick; default all of leaderboards/"
-    )
-    parser.add_argument("--latex", action="store_true", help="write results.tex (booktabs), too")
-    parser.add_argument(
-        "--protocol",
-        type=str,
-        help="print the tables under this protocol, such as y or rgb@1; files keep each task's own, but results.tex",
-    )
-    options = parser.parse_args(arguments)
-    folders = collection.folders_of(collection.COMMITTED) if options.folder is None else [Path(options.folder)]
+    folders = collection.folders_of(collection.COMMITTED) if folder is None else [folder]
     found = collection.collect(folders)
-    if not found and options.folder is None:
+    if not found and folder is None:
         raise UserError(f"no records in {collection.COMMITTED}: run `unblend publish runs/SUITE` first.")
     if not found:
         raise UserError(f"no records in {folders[0] / 'records'}: run `unblend bench SUITE` first.")
     of_suites: dict[Path, list[Record]] = {}
     for one in found:
         of_suites.setdefault(one.suite_folder, []).append(one.record)
-    console = Console(highlight=False)
-    if options.protocol is not None:
-        _under(
-            collection.stored_protocol(options.protocol, [one.record for one in found]),
-            of_suites,
-            console,
-            options.latex,
-        )
+    if protocol is not None:
+        _under(collection.stored_protocol(protocol, [one.record for one in found]), of_suites, console, latex)
         return
-    for folder, records in of_suites.items():
-        write(folder, records, latex=options.latex)
+    for place, records in of_suites.items():
+        write(place, records, latex=latex)
     from benchmark.reports import front
     from benchmark.reports.page import gallery
 
-    if options.folder is None:
-        shown = {folder.name: collection.lines(records) for folder, records in of_suites.items()}
+    if folder is None:
+        shown = {place.name: collection.lines(records) for place, records in of_suites.items()}
         front.write(shown, collection.COMMITTED.parent / "README.md")
         page = gallery.build(found, collection.COMMITTED)
     else:

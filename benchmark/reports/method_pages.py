@@ -89,7 +89,7 @@ def reconstructed(tree: ast.Module) -> list[str]:
 
 def _against(entry: Entry, table: published.Table, found: Sequence[Record]) -> list[str]:
     header = ["row", *(column.title for column in table.columns)]
-    parts = [f"**{table.name}** of {table.paper}: {table.caption} `unblend paper {table.id}`", ""]
+    parts = [f"**{table.name}** of {table.paper}: {table.caption} `unblend leaderboard --paper {table.id}`", ""]
     parts += [_row(header), _row(["---", *("---:" for _ in table.columns)])]
     for row in table.rows:
         if row.method == entry.name:

@@ -1,8 +1,9 @@
-"""What papers report: ``leaderboards/published/*.yaml``, and ``unblend paper TABLE`` beside what was measured here."""
+"""What papers report: ``leaderboards/published/*.yaml``, and beside it what was measured here."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,6 @@ from statistics import fmean
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table as Printed
 from rich.text import Text
@@ -19,10 +19,12 @@ from benchmark.errors import UserError, unknown
 from benchmark.metrics.protocols import protocol as protocol_of
 from benchmark.metrics.scales import METRICS, SCALES
 from benchmark.plan import catalogue, suite
-from benchmark.results import collection
 from benchmark.results.records import Record
 
 FOLDER = catalogue.ROOT / "leaderboards" / "published"
+
+EVERY = "all"
+"""Stands for every table."""
 
 _TABLE_KEYS = {"id", "name", "caption", "protocol", "known", "damaged", "missing", "columns", "rows"}
 _COLUMN_KEYS = {"title", "data", "layer", "metric", "unit", "protocol"}
@@ -112,7 +114,7 @@ class Table:
     """One published table.
 
     Attributes:
-        id: that ``unblend paper`` takes.
+        id: that ``unblend leaderboard --paper`` takes.
         paper: where it stands.
         name: in the paper.
         caption: what it shows, in this project's words.
@@ -228,33 +230,31 @@ def lacking(table: Table, found: list[Record]) -> list[str]:
     return said
 
 
-def main(arguments: list[str]) -> None:
-    """``unblend paper TABLE``.
+def list_all(console: Console) -> None:
+    """Print which tables there are.
+
+    Args:
+        console: to print on.
+    """
+    listed = Printed(box=None, pad_edge=False)
+    for name in ("table", "", ""):
+        listed.add_column(name, overflow="fold")
+    for table in tables().values():
+        listed.add_row(table.id, f"{table.paper}, {table.name}", table.caption)
+    Console(file=console.file, width=max(console.width, 150)).print(listed)
+
+
+def of_names(names: Sequence[str]) -> list[Table]:
+    """The tables of some names; ``all`` stands for every one.
 
     Raises:
         UserError: an unknown table.
     """
-    parser = ArgumentParser(
-        prog="unblend paper", description="A paper's table beside what was measured here.", exit_on_error=False
-    )
-    parser.add_argument("table", nargs="?", type=str, help="such as dmgn-2; default a list of all")
-    parser.add_argument("--all", action="store_true", help="every table")
-    parser.add_argument("--runs", type=str, default="runs", help="folder of this machine's runs")
-    options = parser.parse_args(arguments)
-    known, console = tables(), Console(highlight=False)
-    if options.table is None and not options.all:
-        listed = Printed(box=None, pad_edge=False)
-        for name in ("table", "", ""):
-            listed.add_column(name, overflow="fold")
-        for table in known.values():
-            listed.add_row(table.id, f"{table.paper}, {table.name}", table.caption)
-        Console(width=max(console.width, 150)).print(listed)
-        return
-    if not options.all and options.table not in known:
-        raise unknown("table", options.table, known)
-    found = collection.everything(Path(options.runs))
-    for name in known if options.all else [options.table]:
-        show(known[name], found, console)
+    known = tables()
+    for name in names:
+        if name not in known and name != EVERY:
+            raise unknown("table", name, [*known, EVERY])
+    return list(known.values()) if EVERY in names else [known[name] for name in dict.fromkeys(names)]
 
 
 def show(table: Table, found: list[Record], console: Console) -> None:

@@ -66,7 +66,7 @@ def find(name: str) -> Shipped:
     if not known:
         raise UserError(f"unknown weights {name!r}: none ship ({FOLDER} is empty); train a method, and --checkpoint.")
     text = str(unknown("weights", name, known))
-    raise UserError(text if "there are" in text else f"{text} There are {', '.join(known)}.")
+    raise UserError(f"{text} There are {', '.join(known)}." if "did you mean" in text else text)
 
 
 def offer(class_path: str) -> str:

@@ -1,76 +1,46 @@
-"""``unblend separate IMAGE… --from WEIGHTS``, or ``--model M``: the layers of any picture, as PNG."""
+"""The layers of any picture, as PNG."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from benchmark.plan import catalogue, identity
+from benchmark.plan import identity
 from benchmark.results import weights
 from benchmark.scoring.inference import images_that_fit, separate_image
 from benchmark.scoring.score import image_seed
 from benchmark.scoring.show import paste, thumbnail
-from benchmark.training import checkpoints
 from datamodules.errors import UserError
-from datamodules.mixing import Mean, Mixing
+from datamodules.mixing import Mixing
 from datamodules.pictures.images import Photo, read_photo, say_once, write_photo
 from datamodules.types import LayerSpec
 from methods.base import Lent, SeparationMethod
-
-HELP = """usage: unblend separate IMAGE… --from TASK/NAME [--out FOLDER]
-       unblend separate IMAGE… --model METHOD [--checkpoint FILE] [--out FOLDER] [--model.OPTION …]
-
-`unblend list weights` names what ships trained, `unblend list methods` the methods; `unblend separate --model METHOD
---help` explains each option."""
-
-NAMELESS = (
-    "name a method, as in `unblend separate photo.png --model BITSNet` (`unblend list methods`), or weights that ship, "
-    "as --from (`unblend list weights`)."
-)
 
 TOGETHER = 8
 """Pictures of one size that go through a method at once, unless it says otherwise."""
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command.
+def read(paths: Sequence[Path]) -> tuple[list[str], list[Photo]]:
+    """Pictures, and what their layers are called after.
+
+    Args:
+        paths: of their files.
 
     Raises:
-        UserError: an unknown method, a picture that cannot be read, a method that cannot take it.
+        UserError: one cannot be read, or two have one name.
     """
-    arguments = [part for argument in arguments for part in _apart(argument)]
-    method_class: type[SeparationMethod] | None = None
-    if "--model" in arguments[:-1]:
-        place = arguments.index("--model")
-        module, _, name = catalogue.method(arguments[place + 1]).class_path.rpartition(".")
-        method_class = getattr(importlib.import_module(module), name)
-        arguments = arguments[:place] + arguments[place + 2 :]
-    elif not any(argument.partition("=")[0] in ("--from", "--checkpoint") for argument in arguments):
-        if set(arguments) & {"-h", "--help"}:
-            print(HELP)
-            return
-        raise UserError(NAMELESS)
-    options = _parser(method_class).parse_args(arguments)
-    if options.tile is not None and options.tile < 16:
-        raise UserError(f"tile {options.tile}: it must be at least 16 pixels.")
-    paths = [Path(path) for path in options.images]
     names = [path.stem for path in paths]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UserError(f"two pictures are called {min(twice)}: their layers would be, too; rename one.")
-    photos = [read_photo(path) for path in paths]
-    method = _method(method_class, options, max(photo.pixels.shape[0] for photo in photos))
-    half = options.precision == "bf16-mixed"
-    Separation(method, Path(options.out), options.seed, options.tile, options.snapshots, half).run(names, photos)
+    return names, [read_photo(path) for path in paths]
 
 
 class Separation:
@@ -80,7 +50,7 @@ class Separation:
         method: ready to separate.
         out: folder that is written to.
         seed: of all pictures; each has its own, of this and its name.
-        tile: side of tiles in pixels; default as memory allows.
+        tile: side of tiles in pixels, at least 16; default as memory allows.
         snapshots: iterations from one intermediate result to the next; default none.
         half: run networks in bfloat16 where torch's autocast does.
     """
@@ -189,64 +159,51 @@ class Separation:
         paste(["mixture", *self.layers], [(name, images)], height).save(self.out / f"{name}-sheet.png")
 
 
-def _parser(method_class: type[SeparationMethod] | None) -> ArgumentParser:
-    """The options; those of a method's class only where it is named, not where its weights bring their own."""
-    named = f" --model {method_class.__name__}" if method_class else ""
-    parser = ArgumentParser(prog=f"unblend separate{named}", exit_on_error=False)
-    parser.add_argument("images", nargs="+", help="picture files, of 8 or 16 bits, grey or colour")
-    parser.add_argument("--from", type=str | None, default=None, help="weights that ship, such as rain/dmgn")
-    parser.add_argument("--checkpoint", type=str | None, default=None, help="weights, as `unblend fit` wrote them")
-    parser.add_argument("--out", type=str, default="runs/separate", help="folder that is written to")
-    parser.add_argument("--seed", type=int, default=0, help="of the pictures' randomness")
-    parser.add_argument("--tile", type=int | None, default=None, help="side in pixels; default as memory allows")
-    parser.add_argument("--snapshots", type=int | None, default=None, help="write layers every so many iterations")
-    parser.add_argument("--precision", type=Literal["32-true", "bf16-mixed"], default="32-true", help="of networks")
-    parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, …; default the first GPU, if any")
-    mean = {"class_path": f"{Mean.__module__}.{Mean.__name__}"}
-    parser.add_argument("--mixing", type=Mixing, default=mean, help="how the layers were blended, if not trained")
-    if method_class is not None:
-        parser.add_class_arguments(method_class, "model", skip={"spec"})
-    return parser
+def untrained(
+    method_class: type[SeparationMethod], options: Mapping[str, Any], mixing: Mixing, channels: int
+) -> SeparationMethod:
+    """A method that needs no weights, with the options given.
 
+    Args:
+        method_class: of the method.
+        options: of its constructor.
+        mixing: how the layers were blended.
+        channels: of the pictures.
 
-def _method(method_class: type[SeparationMethod] | None, options: Any, channels: int) -> SeparationMethod:
-    """The method, with the weights and options of a checkpoint or with those given."""
-    device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    shipped = options["from"]
-    if shipped is not None and options.checkpoint is not None:
-        raise UserError(f"--from {shipped} and --checkpoint {options.checkpoint} are two: give one of them.")
-    if shipped is not None:
-        method = checkpoints.trained(weights.find(shipped).path, method_class)
-    elif options.checkpoint is not None:
-        method = checkpoints.trained(Path(options.checkpoint), method_class)
-    elif method_class is None:
-        raise UserError(NAMELESS)
-    elif method_class.card.trains:
+    Raises:
+        UserError: it does need weights, or cannot take such pictures.
+    """
+    if method_class.card.trains:
         raise UserError(
             f"{method_class.card.title} is trained: give --checkpoint, for example runs/fit/best.ckpt, or "
             f"{weights.offer(f'{method_class.__module__}.{method_class.__name__}')}."
         )
-    else:
-        parser = _parser(method_class)
-        blend = parser.instantiate_classes(options).mixing
-        # A prior knows what its layers are, and has an order for them; others only that there are two.
-        spec = LayerSpec(
-            layers=list(method_class.layer_names), scored=[], target=[], derived=[],
-            ordered=method_class.card.ordered_only, channels=channels, scale=1, mixing=blend.name,
-            gain=blend.gain(2), fusion=blend.fusion,
-            gamma=blend.gamma, pairing="paired", protocol="rgb", citation="", licence="",
-        )  # fmt: skip
-        method = method_class(**dict(options.get("model") or {}), spec=spec)
-        reason = method.card.accepts(spec)
-        if reason is not None:
-            raise UserError(f"{reason}.")
+    # A prior knows what its layers are, and has an order for them; others only that there are two.
+    spec = LayerSpec(
+        layers=list(method_class.layer_names), scored=[], target=[], derived=[],
+        ordered=method_class.card.ordered_only, channels=channels, scale=1, mixing=mixing.name,
+        gain=mixing.gain(2), fusion=mixing.fusion,
+        gamma=mixing.gamma, pairing="paired", protocol="rgb", citation="", licence="",
+    )  # fmt: skip
+    method = method_class(**options, spec=spec)
+    reason = method.card.accepts(spec)
+    if reason is not None:
+        raise UserError(f"{reason}.")
+    return method
+
+
+def on_device(method: SeparationMethod, device: str) -> SeparationMethod:
+    """A method, ready to separate.
+
+    Args:
+        method: to move.
+        device: ``cpu``, ``cuda``, …; ``auto`` for the first GPU, if any.
+
+    Raises:
+        UserError: there is no such device.
+    """
+    device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return method.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device}: {' '.join(str(error).split())[:200]}") from error
-
-
-def _apart(argument: str) -> list[str]:
-    """``--model=M`` as two arguments."""
-    option, given, value = argument.partition("=")
-    return [option, value] if given and option == "--model" else [argument]

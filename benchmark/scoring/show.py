@@ -1,71 +1,23 @@
-"""``unblend show DATASET``: mixtures beside their layers, as one picture."""
+"""Mixtures beside their layers, as one picture, and what a method has learnt of them."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from jsonargparse import ArgumentParser
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.functional import to_pil_image
 
-from benchmark.plan import catalogue
 from benchmark.scoring.latent import report
 from benchmark.training.checkpoints import trained
 from benchmark.training.lightning_cli import shown
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
 
-HELP = """usage: unblend show DATASET [--role train|select|test] [--rows N] [--height PIXELS] [--out FILE]
-                            [--latent CHECKPOINT] [options of the data set, such as --source]
-
-`unblend show DATASET --help` explains each option; `unblend list datasets` names the data sets."""
-
 GAP, LINE = 6, 18
 """Pixels between pictures, and of a line of text."""
-
-
-def main(arguments: list[str]) -> None:
-    """Run the command.
-
-    Raises:
-        UserError: an unknown data set, missing or broken data.
-    """
-    if arguments[:1] in (["-h"], ["--help"]):
-        print(HELP)
-        return
-    if not arguments or arguments[0].startswith("-"):
-        raise UserError(
-            "name a data set first, as in `unblend show Rain --source rain100l`: see `unblend list datasets`."
-        )
-    entry = catalogue.dataset(arguments[0])
-    module, _, name = entry.class_path.rpartition(".")
-    dataset: type[LayerDataModule] = getattr(importlib.import_module(module), name)
-    parser = ArgumentParser(prog=f"unblend show {name}", exit_on_error=False)
-    parser.add_argument("--role", type=Literal["train", "select", "test"], default="test", help="which images")
-    parser.add_argument("--rows", type=int, default=4, help="how many mixtures")
-    parser.add_argument("--height", type=int, default=192, help="of a picture, in pixels")
-    parser.add_argument("--latent", type=str | None, help="show a trained method's latent spaces on the test images")
-    parser.add_argument("--out", type=str, default=f"runs/show/{entry.folder}.png", help="PNG file")
-    parser.add_class_arguments(dataset, None)
-    config = parser.instantiate_classes(parser.parse_args(arguments[1:]))
-    role, rows, height, out, latent = (config.pop(key) for key in ("role", "rows", "height", "out", "latent"))
-    if rows < 1 or height < 16:
-        raise UserError(f"rows {rows}, height {height}: at least 1 row, of at least 16 pixels.")
-    options: dict[str, Any] = dict(config.items())
-    if role == "train":
-        options |= {"images": rows, "batch_size": rows, "selections": 1}
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = dataset(**options)
-    if latent is not None:
-        show_latent(data, Path(latent), path)
-        return
-    sheet(data, role, rows, height).save(path)
-    print(f"{name}, {role} role: {path}")
 
 
 def show_latent(data: LayerDataModule, checkpoint: Path, picture: Path) -> None:

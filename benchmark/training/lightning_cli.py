@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import yaml
+from jsonargparse import ArgumentError
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import BasePredictionWriter, ModelCheckpoint
@@ -20,6 +21,7 @@ from torchvision.utils import save_image
 from benchmark.files import write_text
 from benchmark.training.interruption import Resumable
 from benchmark.training.loggers import Tolerant
+from benchmark.training.options import mistaken
 from benchmark.training.selection import SELECTED, Selection
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
@@ -155,6 +157,12 @@ class UnblendCLI(LightningCLI):
             run=run,
         )
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            raise mistaken(error) or error from None
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
@@ -200,7 +208,7 @@ class UnblendCLI(LightningCLI):
     def before_fit(self) -> None:
         refuse(self.model, self.datamodule)
         if not self.model.card.trains:
-            raise UserError(f"{self.model.card.title} needs no training: use `unblend evaluate` at once.")
+            raise UserError(f"{self.model.card.title} needs no training: use `unblend test` at once.")
 
     def before_validate(self) -> None:
         refuse(self.model, self.datamodule)

@@ -1,4 +1,4 @@
-"""``unblend bless --reason R``: make what is measured now the golden values of ``unblend regression``."""
+"""Make what is measured now the golden values that ``unblend regression`` compares with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import stdev
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from benchmark.errors import UserError
@@ -22,29 +21,28 @@ SEEDS = (0, 1, 2)
 DIGITS = 6
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command.
+def bless(reason: str, runs: Path, jobs: int | None, console: Console, *, keep_bands: bool = False) -> None:
+    """Train the smoke suite and write what came out as golden values.
+
+    Args:
+        reason: why the scores moved; kept in the log.
+        runs: folder of the runs.
+        jobs: cells at a time.
+        console: to tell how it went.
+        keep_bands: train one seed, not three, and keep the bands.
 
     Raises:
         UserError: no reason, or bands to keep that are not there.
         SystemExit: with status 1, when a cell failed.
     """
-    parser = ArgumentParser(
-        prog="unblend bless", description="Make today's scores of the smoke suite golden.", exit_on_error=False
-    )
-    parser.add_argument("--reason", type=str, required=True, help="why they moved; kept in the log")
-    parser.add_argument("--keep-bands", action="store_true", help="train one seed, not three, and keep the bands")
-    parser.add_argument("--runs", type=str, default="runs/regression", help="folder of the runs")
-    parser.add_argument("--jobs", type=int, help="cells at a time")
-    options = parser.parse_args(arguments)
-    if len(options.reason.split()) < 2:
-        raise UserError(f"reason {options.reason!r}: say in a few words why the scores moved.")
-    old = regression.read() if options.keep_bands else {}
-    seeds = SEEDS[:1] if options.keep_bands else SEEDS
-    found = regression.measure(Path(options.runs), seeds, options.jobs, fresh=False)
+    if len(reason.split()) < 2:
+        raise UserError(f"reason {reason!r}: say in a few words why the scores moved.")
+    old = regression.read() if keep_bands else {}
+    seeds = SEEDS[:1] if keep_bands else SEEDS
+    found = regression.measure(runs, seeds, jobs, fresh=False)
     new = goldens(found, old)
-    save(new, options.reason)
-    Console(highlight=False).print(f"{len(new)} golden cells: {regression.GOLDENS}", soft_wrap=True)
+    save(new, reason)
+    console.print(f"{len(new)} golden cells: {regression.GOLDENS}", soft_wrap=True)
 
 
 def goldens(found: Sequence[Record], old: Goldens) -> Goldens:
@@ -64,7 +62,7 @@ def goldens(found: Sequence[Record], old: Goldens) -> Goldens:
         key = regression.place(record)
         row = [one for one in found if (one.dataset, one.method) == (record.dataset, record.method)]
         if len(row) < len(SEEDS) and key not in old:
-            raise UserError(f"{key}: {len(row)} of {len(SEEDS)} seeds: bless without --keep-bands.")
+            raise UserError(f"{key}: {len(row)} of {len(SEEDS)} seeds: update without --keep_bands.")
         made[key] = {}
         for metric in METRICS:
             values = list(zip(*(one.layer_means(metric) for one in row), strict=True))

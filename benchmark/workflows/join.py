@@ -1,4 +1,4 @@
-"""``unblend join --model M --suite S``: run a method of your own through a suite, and see where it stands."""
+"""Run a method of your own through a suite, and see where it stands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,33 +22,39 @@ from benchmark.running.machine import Machine
 from benchmark.workflows.sweep import sweep
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command.
+def join(
+    name: str,
+    row: suite.Row,
+    runs: Path,
+    machine: Machine,
+    execution: Execution,
+    console: Console,
+    *,
+    images: int | None = None,
+    failed_only: bool = False,
+) -> None:
+    """Run a method through a suite beside what is published.
+
+    Args:
+        name: of the suite, or its file.
+        row: the method's, as in a suite.
+        runs: folder of all runs.
+        machine: where cells run.
+        execution: how they are run.
+        console: to tell where it stands.
+        images: training images; default as many as any row of the suite sees.
+        failed_only: run again what failed, and nothing else.
 
     Raises:
         UserError: an unknown method, suite or option.
         SystemExit: with status 1, when a cell failed.
     """
-    parser = ArgumentParser(
-        prog="unblend join", description="Run a method through a suite beside what is published.", exit_on_error=False
-    )
-    parser.add_argument("--model", type=str, required=True, help="import path of your class, such as my_net.MyNet")
-    parser.add_argument("--suite", type=str, required=True, help="name or file of a suite")
-    parser.add_argument("--variant", type=str, default="", help="what sets this row apart from others of the class")
-    parser.add_argument("--options", type=dict, default={}, help="of the class, such as '{width: 32}'")
-    parser.add_argument("--images", type=int, help="training images; default as many as any row of the suite sees")
-    parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
-    parser.add_argument("--jobs", type=int, help="cells at a time")
-    options = parser.parse_args(arguments)
-    entry = catalogue.method(options.model)
-    row: suite.Row = {"name": entry.class_path, "init_args": dict(options.options)}
-    if options.variant:
-        row["variant"] = options.variant
-    cells = suite.cells_of(with_method(options.suite, row, options.images), Path(options.suite).stem)
-    sweep(cells, Path(options.runs), Machine(jobs=options.jobs), Execution())
-    folder = Path(options.runs) / cells[0].suite
-    leaderboard.main([str(folder)])
-    standing(cells[0].method, folder, Console(highlight=False))
+    row = {**row, "name": catalogue.method(row["name"]).class_path}
+    cells = suite.cells_of(with_method(name, row, images), Path(name).stem)
+    sweep(cells, runs, machine, execution, failed_only=failed_only)
+    folder = runs / cells[0].suite
+    leaderboard.build(folder, console)
+    standing(cells[0].method, folder, console)
 
 
 def with_method(name: str, row: suite.Row, images: int | None) -> suite.Suite:

@@ -1,4 +1,4 @@
-"""``unblend publish runs/SUITE``: check a run's records and copy them to ``leaderboards/``."""
+"""Check a run's records and copy them to ``leaderboards/``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from benchmark.errors import UserError
@@ -27,20 +26,20 @@ FREE = ("none needed", "public domain", "CC0", "CC BY 4.0")
 """How licences begin under which pictures may be passed on; those of research data may not."""
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command.
+def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
+    """Copy a run's records, unless one of them is refused.
+
+    Args:
+        folder: of a suite's run, such as ``runs/quick``.
+        console: to tell what was done, or why not.
+        partial: publish what there is, though cells are missing.
+
+    Returns:
+        Whether they were copied.
 
     Raises:
         UserError: there are no records.
-        SystemExit: with status 1, when a record is refused; then nothing is copied.
     """
-    parser = ArgumentParser(
-        prog="unblend publish", description="Check a run's records and copy them to leaderboards/.", exit_on_error=False
-    )
-    parser.add_argument("folder", type=str, help="of a suite's run, such as runs/quick")
-    parser.add_argument("--partial", action="store_true", help="publish what there is, though cells are missing")
-    options = parser.parse_args(arguments)
-    folder, console = Path(options.folder), Console(highlight=False)
     paths = sorted((folder / "records").rglob("seed*.json"))
     if not paths:
         raise UserError(f"no records in {folder / 'records'}: run `unblend bench SUITE` first.")
@@ -53,19 +52,20 @@ def main(arguments: list[str]) -> None:
     for one in found:
         refused += [f"record {one.path}: {problem}." for problem in problems(one)]
     refused += list(images(found))
-    if found and not options.partial:
+    if found and not partial:
         refused += list(incomplete(folder, found))
     if refused:
         for line in refused:
             console.print(f"refused: {line}", markup=False, soft_wrap=True)
         console.print(f"nothing was published: {len(refused)} reasons in {len(paths)} records")
-        raise SystemExit(1)
+        return False
     for one in found:
         copy(one, COMMITTED / one.record.suite)
     for name in {one.record.suite for one in found}:
         forget_images(COMMITTED / name)
     console.print(f"published {len(found)} records to {COMMITTED}", soft_wrap=True)
-    leaderboard.main([])
+    leaderboard.build(None, console)
+    return True
 
 
 def problems(one: Found) -> Iterator[str]:

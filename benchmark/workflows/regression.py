@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from benchmark.errors import UserError
@@ -36,22 +35,24 @@ Goldens = dict[str, dict[str, list[list[float]]]]
 """``DATASET/METHOD/seedN`` -> metric -> for each layer golden value and band."""
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command.
+def gate(runs: Path, jobs: int | None, console: Console) -> bool:
+    """Retrain the smoke suite and say which scores have left their bands.
+
+    Args:
+        runs: folder that is emptied and written to.
+        jobs: cells at a time.
+        console: to tell how it went.
+
+    Returns:
+        Whether all scores are in their bands, and nothing is missing.
 
     Raises:
         UserError: there are no golden values.
-        SystemExit: with status 1, when a score moved, or a golden value or a record is missing.
+        SystemExit: with status 1, when a cell failed.
     """
-    parser = ArgumentParser(
-        prog="unblend regression", description="Retrain the smoke suite; has a score moved?", exit_on_error=False
-    )
-    parser.add_argument("--runs", type=str, default="runs/regression", help="folder that is emptied and written to")
-    parser.add_argument("--jobs", type=int, help="cells at a time")
-    options = parser.parse_args(arguments)
     goldens = read()
-    console, begin = Console(highlight=False), time.monotonic()
-    found = measure(Path(options.runs), [0], options.jobs, fresh=True)
+    begin = time.monotonic()
+    found = measure(runs, [0], jobs, fresh=True)
     failures = check(found, goldens, [str(cell.path) for cell in suite.load(SUITE)])
     for line in failures:
         console.print(f"regression: {line}", markup=False, soft_wrap=True)
@@ -60,8 +61,9 @@ def main(arguments: list[str]) -> None:
         + (f"{len(failures)} failures" if failures else "all scores in their bands")
     )
     if failures:
-        console.print("If that is meant: `unblend bless --reason 'why'`, and commit benchmark/workflows/goldens.json.")
-        raise SystemExit(1)
+        how = "`unblend regression --update 'why'`, and commit benchmark/workflows/goldens.json"
+        console.print(f"If that is meant: {how}.", soft_wrap=True)
+    return not failures
 
 
 def measure(
@@ -99,7 +101,7 @@ def read(path: Path = GOLDENS) -> Goldens:
     """
     held = read_json(path)
     if not isinstance(held, dict) or not held.get("cells"):
-        raise UserError(f"no golden values in {path}: write them with `unblend bless --reason 'why'`.")
+        raise UserError(f"no golden values in {path}: write them with `unblend regression --update 'why'`.")
     cells: Goldens = held["cells"]
     return cells
 

@@ -1,13 +1,12 @@
-"""``unblend reproduce RECORD…``: run published cells again from their records' configurations, and compare."""
+"""Run published cells again from their records' configurations, and compare."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -53,47 +52,44 @@ class Pair:
         return ", ".join(found)
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command.
+def reproduce(
+    paths: Sequence[Path], tolerance: float, runs: Path, machine: Machine, execution: Execution, console: Console
+) -> bool:
+    """Run the cells of some records again and print both results.
+
+    Args:
+        paths: of the records.
+        tolerance: dB by which a mean PSNR may differ.
+        runs: folder of these runs.
+        machine: where they run; where it names no threads, a cell uses as many as before.
+        execution: how they are run.
+        console: to print on.
+
+    Returns:
+        Whether every mean PSNR is what it was.
 
     Raises:
         UserError: a file that is no record, or records that cannot be told apart.
-        SystemExit: with status 1, when a cell failed or its mean PSNR is another one.
+        SystemExit: with status 1, when a cell failed.
     """
-    parser = ArgumentParser(
-        prog="unblend reproduce",
-        description="Run published cells again from their records' configurations: is the mean PSNR the same?",
-        exit_on_error=False,
-    )
-    parser.add_argument("paths", type=str, nargs="+", help="records, such as leaderboards/quick/records/…/seed0.json")
-    parser.add_argument("--tolerance", type=float, default=0.1, help="dB by which the mean PSNR may differ")
-    parser.add_argument("--runs", type=str, default="runs/reproduced", help="folder of these runs")
-    parser.add_argument("--jobs", type=int, help="cells at a time")
-    parser.add_argument("--threads", type=int, help="cores that each cell uses, on the CPU; default as many as before")
-    parser.add_argument("--root", type=str, help="folder of the data sets; default $UNBLEND_DATA")
-    options = parser.parse_args(arguments)
-    if not options.tolerance > 0:
-        raise UserError(f"tolerance {options.tolerance}: it must be more than 0 dB.")
-    paths = dict.fromkeys(Path(path) for path in options.paths)
+    if not tolerance > 0:
+        raise UserError(f"tolerance {tolerance}: it must be more than 0 dB.")
+    paths = list(dict.fromkeys(paths))
     for path in paths:
         if not path.is_file():
             raise UserError(f"no record {path}: give files, such as leaderboards/quick/records/digits/unet/seed0.json.")
     published = [checks.sound(path) for path in paths]
     groups: dict[tuple[str, int | None], list[Record]] = {}
     for record in published:
-        share = threads(record) if options.threads is None else options.threads
+        share = threads(record) if machine.threads is None else machine.threads
         groups.setdefault((record.suite, share), []).append(record)
     pairs = []
     for (name, share), own in groups.items():
-        pairs += run_again(
-            name, own, Path(options.runs), Machine(jobs=options.jobs, threads=share), Execution(root=options.root)
-        )
-    console = Console(highlight=False)
-    Console(width=max(console.width, 120), highlight=False).print(table(pairs))
-    moved = [pair for pair in pairs if not abs(pair.difference) <= options.tolerance]
-    console.print(f"{len(pairs) - len(moved)} of {len(pairs)} within {options.tolerance} dB of what is published")
-    if moved:
-        raise SystemExit(1)
+        pairs += run_again(name, own, runs, replace(machine, threads=share), execution)
+    Console(file=console.file, width=max(console.width, 120), highlight=False).print(table(pairs))
+    moved = [pair for pair in pairs if not abs(pair.difference) <= tolerance]
+    console.print(f"{len(pairs) - len(moved)} of {len(pairs)} within {tolerance} dB of what is published")
+    return not moved
 
 
 def threads(record: Record) -> int | None:

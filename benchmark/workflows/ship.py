@@ -1,4 +1,4 @@
-"""``unblend ship CELL --as TASK/NAME``: let a cell's trained weights ship with the project."""
+"""Let a cell's trained weights ship with the project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
 from safetensors.torch import save
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -29,26 +28,6 @@ from methods.networks.vgg import VGG19Features
 
 SIZES = (40, 56), (90, 71)
 """Pixels of the pictures that tell which weights are needed, and that the file is compared with its checkpoint on."""
-
-
-def main(arguments: list[str]) -> None:
-    """Run the command.
-
-    Raises:
-        UserError: a cell or record that is not sound, a name that does not fit, or weights that are too large.
-    """
-    parser = ArgumentParser(
-        prog="unblend ship", description="Let a cell's trained weights ship with the project.", exit_on_error=False
-    )
-    parser.add_argument("cell", type=str, help="folder of a cell, such as runs/rain/cells/rain-rain100l/dmgn/seed0")
-    parser.add_argument("--as", type=str, required=True, help="what they are called: TASK/NAME, such as rain/dmgn")
-    options = parser.parse_args(arguments)
-    one = ship(Path(options.cell), options["as"])
-    size, total = one.path.stat().st_size, sum(other.path.stat().st_size for other in weights.shipped().values())
-    print(
-        f"{one.name} ships with {megabytes(size)}, all together {megabytes(total)} of {megabytes(TOGETHER)}: {one.path}"
-    )
-    print(f"commit it and its record; `unblend separate PHOTO --from {one.name}` uses it.")
 
 
 def ship(cell: Path, name: str) -> Shipped:

@@ -1,4 +1,4 @@
-"""``unblend accept COMPONENT… --why TEXT``: the changed code counts as the same version, if it computes the same."""
+"""Let changed code count as the same version, if it computes the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from benchmark.errors import UserError
@@ -15,39 +14,6 @@ from benchmark.plan import identity, lock
 from benchmark.plan.identity import Component
 
 NEW = "first code of version {}"
-
-
-def main(arguments: list[str]) -> None:
-    """Run the command.
-
-    Raises:
-        UserError: an unknown component, a working tree with changes, or code that does not compute the same.
-        SystemExit: with status 1, when a cell of the regression suite failed.
-    """
-    parser = ArgumentParser(
-        prog="unblend accept",
-        description="Let changed code count as the same version: its numbers are compared with the accepted code's.",
-        exit_on_error=False,
-    )
-    parser.add_argument("components", nargs="*", help="methods, data sets, training or metrics, such as unet or rain")
-    parser.add_argument("--why", type=str, help="why the code was changed; kept in benchmark/plan/versions.lock")
-    parser.add_argument("--all-changed", action="store_true", help="every component whose code is not in the lock")
-    parser.add_argument("--new", action="store_true", help="enter new components and raised versions; compares nothing")
-    parser.add_argument("--runs", type=str, default="runs/accept", help="folder that is emptied and written to")
-    parser.add_argument("--jobs", type=int, help="cells at a time")
-    options = parser.parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
-    if options.new:
-        if options.components or options.all_changed:
-            raise UserError("--new takes no components: it enters all that are new, and accepts no other change.")
-        for line in enter_new(options.why):
-            console.print(line, markup=False)
-        return
-    if bool(options.components) == options.all_changed:
-        raise UserError("name components, such as `unblend accept unet --why …`, or say --all-changed.")
-    if options.why is None or len(options.why.split()) < 2:
-        raise UserError(f"why {options.why!r}: say with --why in a few words why the code was changed.")
-    accept(options.components or None, options.why, Path(options.runs), options.jobs, console)
 
 
 @dataclass(frozen=True)
@@ -103,7 +69,7 @@ def enter_new(why: str | None = None) -> list[str]:
     if stands.changed:
         names = ", ".join(one.name for one in stands.changed)
         raise UserError(
-            f"{names}: changed code, and the version is as it was: raise it, or `unblend accept --all-changed --why …`."
+            f"{names}: changed code, and the version is as it was: raise it, or `unblend accept --all_changed --why …`."
         )
     locked = dict(stands.locked)
     for one in stands.new:
