@@ -52,7 +52,9 @@ def bench(
         return
     from benchmark.workflows.join import join
 
-    row: dict[str, Any] = {"name": model, "init_args": dict(options or {}), **({"variant": variant} if variant else {})}
+    row = suites.Row(name=model, init_args=dict(options or {}))
+    if variant:
+        row["variant"] = variant
     console = Console(highlight=False)
     join(suite, row, Path(runs), machine, execution, console, images=images, failed_only=only is not None)
 

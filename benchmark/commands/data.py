@@ -184,7 +184,7 @@ def separate(
     device: str = "auto",
     options: dict[str, Any],
 ) -> None:
-    """Take any picture apart: its layers as PNG, by trained weights or by a method that needs none.
+    """Take any picture apart: its layers as PNG, by trained weights or without any.
 
     `unblend list weights` names what ships trained, `unblend list methods` the methods; with --model METHOD its options
     are options here, such as --model.iterations: `unblend separate --model METHOD --help` explains them.

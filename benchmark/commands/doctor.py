@@ -24,7 +24,7 @@ SAID = 20
 def doctor(
     *, data: list[str] | None = None, statistics: str | None = None, root: str | None = None, out: str = "statistics"
 ) -> None:
-    """Report versions, devices, data found and files that cannot be imported; or check the --data.
+    """Report versions, devices, data and what cannot be imported; or check the --data.
 
     Args:
         data: instead, read these real data sets, or without a name all that are found, and report what differs from

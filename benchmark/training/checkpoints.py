@@ -29,10 +29,10 @@ VGG19 = "vgg19/"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds: ``state_dict`` and, where Lightning or ``unblend ship`` wrote it, more.
+    """What a checkpoint holds: ``state_dict`` and, where Lightning or ``unblend publish --weights`` wrote it, more.
 
     Args:
-        path: of a file that ``unblend fit`` or ``unblend ship`` wrote, or of a ``.safetensors`` with the weights
+        path: of a file that ``unblend fit`` or ``unblend publish --weights`` wrote, or of a ``.safetensors`` with the weights
             alone.
 
     Raises:
@@ -78,7 +78,7 @@ def trained(path: Path, method_class: type[SeparationMethod] | None = None) -> S
     """A method with its weights and options from a checkpoint.
 
     Args:
-        path: of the checkpoint, as ``unblend fit`` or ``unblend ship`` wrote it.
+        path: of the checkpoint, as ``unblend fit`` or ``unblend publish --weights`` wrote it.
         method_class: of the method; default what the checkpoint names.
 
     Raises:

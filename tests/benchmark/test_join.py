@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.commands import new_method
+from benchmark.commands import new
 from benchmark.errors import UserError
 from benchmark.plan import suite
 from benchmark.workflows import join
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_a_new_method_is_written_tested_and_joins_a_suite(unblend: Any, tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    done = unblend("new-method", "MyNet", cwd=tmp_path, **environment)
+    done = unblend("new", "method", "MyNet", cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"my_net.py", "test_my_net.py"}
     tested = subprocess.run(
@@ -36,11 +36,10 @@ def test_a_new_method_is_written_tested_and_joins_a_suite(unblend: Any, tmp_path
     )
     assert unblend("bench", "tiny.yaml", cwd=tmp_path, **environment).returncode == 0
     done = unblend(
-        "join",
+        "bench",
+        "tiny.yaml",
         "--model",
         "my_net.MyNet",
-        "--suite",
-        "tiny.yaml",
         "--options",
         "{width: 8}",
         cwd=tmp_path,
@@ -88,26 +87,26 @@ def test_the_own_row_sees_as_many_images_as_the_best_fed_row(tmp_path: Path) -> 
 )
 def test_names_that_cannot_be_are_told(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
-        new_method.write(name, tmp_path)
+        new.write("method", name, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    new_method.write("MyNet", tmp_path)
+    new.write("method", "MyNet", tmp_path)
     (tmp_path / "my_net.py").write_text("mine")
     with pytest.raises(UserError, match="is there already"):
-        new_method.write("MyNet", tmp_path)
+        new.write("method", "MyNet", tmp_path)
     assert (tmp_path / "my_net.py").read_text() == "mine"
 
 
 def test_names_become_files() -> None:
-    assert [new_method.snake(name) for name in ("MyNet", "BITSNet", "LiGT2", "HalfMixture")] == [
+    assert [new.snake(name) for name in ("MyNet", "BITSNet", "LiGT2", "HalfMixture")] == [
         "my_net", "bits_net", "li_gt2", "half_mixture"
     ]  # fmt: skip
 
 
 def test_the_templates_keep_the_projects_style(tmp_path: Path) -> None:
-    paths = new_method.write("MyNet", tmp_path)
+    paths = new.write("method", "MyNet", tmp_path)
     config = ["--config", str(ROOT / "pyproject.toml")]
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", *config, str(paths[0])], capture_output=True, text=True, check=False

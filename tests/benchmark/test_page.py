@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from benchmark.files import write_json
 from benchmark.reports import leaderboard
@@ -108,18 +109,18 @@ def test_pictures_are_kept_once_and_strangers_notes_are_not_followed(tmp_path: P
 def test_an_unpublished_method_is_drawn_beside_the_published_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    committed = tmp_path / "leaderboards"
+    committed, console = tmp_path / "leaderboards", Console()
     monkeypatch.setattr(collection, "COMMITTED", committed)
     place(committed, record("aaa"))
     place(committed, record("else", suite="other"))
     place(tmp_path / "runs", record("mine"))
-    leaderboard.main([str(tmp_path / "runs/quick")])
+    leaderboard.build(tmp_path / "runs/quick", console)
     page = (tmp_path / "runs/quick/index.html").read_text()
     assert all(name in page for name in ("AAA", "MINE"))
     assert "ELSE" not in page
     assert page.count('<small class="badge">not published</small>') == 1
     assert not (committed / "index.html").exists()
-    leaderboard.main([])
+    leaderboard.build(None, console)
     page = (committed / "index.html").read_text()
     assert all(name in page for name in ("AAA", "ELSE"))
     assert "MINE" not in page

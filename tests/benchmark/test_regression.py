@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from benchmark.errors import UserError
 from benchmark.files import read_json
@@ -69,7 +70,7 @@ def test_kept_bands_need_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="1 of 3 seeds"):
         bless.goldens([record(25)], {})
     with pytest.raises(UserError, match="say in a few words"):
-        bless.main(["--reason", "because"])
+        bless.bless("because", tmp_path, None, Console())
     with pytest.raises(UserError, match="no golden values"):
         regression.read(tmp_path / "none.json")
     for reason in ("the first ones", "a better window"):

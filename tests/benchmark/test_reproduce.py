@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.commands import main as cli
 from benchmark.errors import UserError
 from benchmark.plan import catalogue, suite
 from benchmark.results import records
@@ -84,7 +85,7 @@ def test_a_cell_gets_as_many_threads_as_it_had(project: Path, monkeypatch: pytes
     for number, more, expected in ((3, [], 3), (None, [], None), (3, ["--threads", "2"], 2)):
         records.write(tmp_path / "one.json", dataclasses.replace(first, cost={**first.cost, "latency_threads": number}))
         with pytest.raises(SystemExit):
-            reproduce.main([str(tmp_path / "one.json"), "--runs", str(tmp_path / "runs"), *more])
+            cli.main(["reproduce", str(tmp_path / "one.json"), "--runs", str(tmp_path / "runs"), *more])
         assert given.pop() == expected
 
 

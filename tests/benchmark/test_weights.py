@@ -77,7 +77,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, ran_project: Callable[[Pat
     """A copy of the project where a U-Net and a GAN, trained for two steps, ship."""
     folder = ran_project(tmp_path_factory.mktemp("project"), SUITE)
     for cell, name in (("digits/unet", "digits/unet"), ("rain/cascade_gan", "rain/pagan")):
-        done = unblend("ship", f"runs/tiny/cells/{cell}/seed0", "--as", name, cwd=folder)
+        done = unblend("publish", "runs/tiny", "--weights", f"{cell}/seed0", "--as", name, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"{name} ships with 0." in done.stdout
     return folder
@@ -152,11 +152,11 @@ def test_only_what_separates_ships(here: Path) -> None:
 def test_a_name_or_a_cell_that_is_none_is_told(
     here: Path, capsys: pytest.CaptureFixture[str], cell: str, name: str, message: str
 ) -> None:
-    assert message in error(capsys, "ship", here / "runs/tiny" / cell, "--as", name)
+    assert message in error(capsys, "publish", here / "runs/tiny", "--weights", here / "runs/tiny" / cell, "--as", name)
 
 
 def test_what_is_too_large_does_not_ship(here: Path, unblend: Any) -> None:
-    done = unblend("ship", "runs/tiny/cells/digits/unet-wide/seed0", "--as", "digits/wide", cwd=here)
+    done = unblend("publish", "runs/tiny", "--weights", "digits/unet-wide/seed0", "--as", "digits/wide", cwd=here)
     assert done.returncode == 2
     assert "MB, at most 10.0 MB ship: train it with a smaller width" in done.stderr.splitlines()[-1]
     assert sorted(weights.shipped()) == ["digits/unet", "rain/pagan"]
@@ -168,7 +168,7 @@ def test_a_record_that_could_not_be_published_does_not_ship(here: Path, unblend:
     dirty = {**record["provenance"], "commit": record["provenance"]["commit"] + "+"}
     changes = {"provenance": dirty, "checkpoint_sha256": "0" * 64}
     path.write_text(json.dumps({**record, **changes}))
-    done = unblend("ship", "runs/tiny/cells/digits/unet/seed0", "--as", "digits/other", cwd=here)
+    done = unblend("publish", "runs/tiny", "--weights", "digits/unet/seed0", "--as", "digits/other", cwd=here)
     path.write_text(before)
     assert done.returncode == 2
     said = done.stderr.splitlines()[-1]
@@ -182,7 +182,7 @@ def test_all_together_stay_small(here: Path, unblend: Any) -> None:
     large.parent.mkdir(parents=True)
     with open(large, "wb") as stream:
         stream.truncate(60_000_000 - 10_000 - weights.find("rain/pagan").path.stat().st_size)
-    done = unblend("ship", "runs/tiny/cells/digits/unet/seed0", "--as", "digits/unet", cwd=here)
+    done = unblend("publish", "runs/tiny", "--weights", "digits/unet/seed0", "--as", "digits/unet", cwd=here)
     shutil.rmtree(large.parents[1])
     assert done.returncode == 2
     said = "those that ship have 60.0 MB, all together at most 60.0 MB: train it with a smaller width, or remove"
@@ -287,7 +287,7 @@ def test_every_trained_method_can_be_rebuilt_from_its_file(entry: catalogue.Entr
     assert torch.equal(layers(method), layers(again.eval()))
     other = method_of(entry, seed=1)
     assert not torch.equal(layers(method), layers(other))
-    training._load(other, path)  # as `unblend evaluate --checkpoint` does, where options say which method it is
+    training._load(other, path)  # as `unblend test --checkpoint` does, where options say which method it is
     assert torch.equal(layers(method), layers(other))
     trains_alone = [name for name in checkpoints.read(path)["left_out"] if "num_batches" not in name]
     assert any("critic" in name or "discriminator" in name for name in trains_alone) == any(

@@ -176,16 +176,16 @@ def test_the_command_says_how_near_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(SUBJECTS, "Rain", partial(RainStatistics, count=2))
-    cli.main(["verify", "--statistics", "Rain", "--out", str(tmp_path), "--root", str(tmp_path)])
+    cli.main(["doctor", "--statistics", "Rain", "--out", str(tmp_path), "--root", str(tmp_path)])
     said = capsys.readouterr().out
     assert "length" in said
     assert "distance" in said
     assert Image.open(tmp_path / "Rain.png").size[0] == 600
     with pytest.raises(SystemExit):
-        cli.main(["verify", "--statistics", "Rian"])
+        cli.main(["doctor", "--statistics", "Rian"])
     assert "unknown task 'Rian': did you mean Rain" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        cli.main(["verify", "--statistics", "Clouds", "--root", str(tmp_path)])
+        cli.main(["doctor", "--statistics", "Clouds", "--root", str(tmp_path)])
     assert "RICE-I: no data in" in capsys.readouterr().err
 
 

@@ -87,8 +87,8 @@ def accept(names: list[str] | None, why: str = "for a test") -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("accept", "name components, such as `unblend accept unet --why …`, or say --all-changed"),
-        ("accept unet --all-changed", "name components"),
+        ("accept", "name components, such as `unblend accept unet --why …`, or say --all_changed"),
+        ("accept unet --all_changed", "name components"),
         ("accept unet", "why None: say with --why in a few words"),
         ("accept unet --why because", "why 'because': say with --why in a few words"),
         ("accept --new unet", "--new takes no components"),
@@ -304,7 +304,7 @@ def test_what_computes_the_same_is_accepted_and_what_does_not_is_refused(project
         "def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:\n        mixture = mixture * 1.005",
     )
     commit(project, "two edits")
-    done = unblend("accept", "--all-changed", "--why", "tried in a test", cwd=project, PYTHONDONTWRITEBYTECODE="1")
+    done = unblend("accept", "--all_changed", "--why", "tried in a test", cwd=project, PYTHONDONTWRITEBYTECODE="1")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "half_mixture: digits × half_mixture #1: layers differ by 0.005, allowed is 0.0001" in done.stdout
     assert "half_mixture: the changed code does not compute the same: raise its version" in done.stderr
