@@ -218,7 +218,8 @@ def separate(
         built = checkpoints.trained(Path(checkpoint), method)
     else:
         channels = max(photo.pixels.shape[0] for photo in photos)
-        built = separate.untrained(method, dict(options.get("model") or {}), options["mixing"], channels)
+        own = vars(options["model"]) if "model" in options else {}  # some methods have none
+        built = separate.untrained(method, own, options["mixing"], channels)
     ready = separate.on_device(built, device)
     half = precision == "bf16-mixed"
     separate.Separation(ready, Path(out), seed, tile, snapshots, half).run(names, photos)

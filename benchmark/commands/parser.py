@@ -71,7 +71,7 @@ def run(name: str, function: Callable[..., None], arguments: list[str]) -> None:
     hints = get_type_hints(function)
     parser = _parser(name, function, parameters, hints)
     given.add(parser)
-    parsed = dict(parser.instantiate_classes(parser.parse_args(given.arguments)).items())
+    parsed = dict(vars(parser.instantiate_classes(parser.parse_args(given.arguments))))
     values = dict(given.values)
     for parameter in parameters:
         kind = hints[parameter]
