@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError, unknown
-from benchmark.plan import fingerprint
+from benchmark.plan import contents, fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,6 +96,16 @@ def _entry(kind: str, name: str, known: dict[str, Entry]) -> Entry:
 
 
 def _classes(package: str, root_class: str) -> dict[str, Entry]:
+    """``_read`` of the source as it is now, which is read anew only where it changed."""
+    found = contents.kept(
+        ROOT,
+        f"classes of {package}",
+        lambda: {name: asdict(entry) for name, entry in _read(package, root_class).items()},
+    )
+    return {name: Entry(**entry) for name, entry in found.items()}
+
+
+def _read(package: str, root_class: str) -> dict[str, Entry]:
     """Public classes of a package that derive, directly or not, from ``root_class``; bases of others say ``ABC``."""
     bases: dict[str, list[str]] = {}
     declared: dict[str, ast.expr] = {}

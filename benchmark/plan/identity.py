@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.errors import UserError, unknown
-from benchmark.plan import catalogue, fingerprint, lock
+from benchmark.plan import catalogue, contents, fingerprint, lock
 from benchmark.plan.catalogue import ROOT
 
 Kind = Literal["method", "dataset", "training", "metrics"]
@@ -66,7 +66,10 @@ class Component:
         Raises:
             UserError: the code is not there, or cannot be parsed.
         """
-        root = root or ROOT
+        if root is None:
+            name = f"fingerprint of {self.kind} {self.class_path}"
+            found: str = contents.kept(ROOT, name, lambda: self.fingerprint(ROOT))
+            return found
         if self.kind == "training":
             return fingerprint.of_parts(TRAINING, [root])
         if self.kind == "metrics":

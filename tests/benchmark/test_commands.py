@@ -270,7 +270,8 @@ def test_test_is_what_evaluate_was(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_own_method_alone_runs_through_a_suite(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = calls_of(monkeypatch, "benchmark.workflows.join.join")
-    cli.main("bench quick --model UNet --variant wide --options {'width':8} --images 9 --jobs 1".split())
+    own = ["--model", "UNet", "--variant", "wide", "--options", "{width: 8}", "--images", "9"]
+    cli.main(["bench", "quick", *own, "--jobs", "1"])
     name, row, runs, machine, execution, _ = (calls[0][place] for place in range(6))
     assert (name, runs, machine, execution) == ("quick", Path("runs"), Machine(jobs=1), Execution())
     assert row == {"name": "UNet", "init_args": {"width": 8}, "variant": "wide"}

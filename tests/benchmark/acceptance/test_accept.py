@@ -208,7 +208,7 @@ def test_the_newest_accepted_commit_is_compared_with(inside: Path, tmp_path: Pat
     then = found.project(first, "method")
     assert "odd = 1" not in (then / "methods/half_mixture.py").read_text()
     assert "odd = 1" in (inside / "methods/half_mixture.py").read_text()
-    assert (then / "benchmark/acceptance/worker.py").is_file()
+    assert (then / "benchmark/workflows/acceptance/worker.py").is_file()
     assert one.fingerprint(then) == lock.read()["half_mixture"].fingerprints[0].fingerprint
 
 
