@@ -32,8 +32,8 @@ def read(path: Path) -> dict[str, Any]:
     """What a checkpoint holds: ``state_dict`` and, where Lightning or ``unblend publish --weights`` wrote it, more.
 
     Args:
-        path: of a file that ``unblend fit`` or ``unblend publish --weights`` wrote, or of a ``.safetensors`` with the weights
-            alone.
+        path: of a file that ``unblend fit`` or ``unblend publish --weights`` wrote, or of a ``.safetensors`` with the
+            weights alone.
 
     Raises:
         UserError: there is no such file, it is not whole, or it holds Python objects, which could run code.
