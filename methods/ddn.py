@@ -94,7 +94,7 @@ class DDN(SteppedMethod):
         if self.momentum is None:
             return super().configure_optimizers()
         decay = self.weight_decay
-        return self.in_steps(torch.optim.SGD(self.parameters(), self.lr, self.momentum, weight_decay=decay))
+        return self.scheduled(torch.optim.SGD(self.parameters(), self.lr, self.momentum, weight_decay=decay))
 
 
 class DetailNetwork(nn.Module):

@@ -7,11 +7,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import MethodCard
-from methods.recipe import Schedule, TrainedMethod
+from methods.stepped import SteppedMethod
 
 OFFSET = 0.5
 """Added to a layer before its logarithm is taken, so that black is not infinitely far away."""
@@ -20,7 +19,7 @@ FASTER = 10
 """How many times faster the fine network learns than the coarse one, with stochastic gradient descent."""
 
 
-class DirectIntrinsics(TrainedMethod):
+class DirectIntrinsics(SteppedMethod):
     """A coarse network for the whole scene and a fine one for its edges give the logarithms of both layers.
 
     Up to a brightness that is half forgiven, the logarithms of each layer plus ½ should be right where the mask is.
@@ -33,7 +32,8 @@ class DirectIntrinsics(TrainedMethod):
         forgiven: λ, how much of a layer's mean error does not count: 0 for none, 1 for all.
         momentum: of stochastic gradient descent, with which the coarse network learns ten times more slowly; None for
             Adam, with one rate for all.
-        lr: learning rate of the coarse network, or of Adam; it falls to zero as the root of what is left of the run.
+        lr: learning rate of the coarse network, or of Adam.
+        power: of what is left of the run, along which the learning rates fall to zero.
         weight_decay: of stochastic gradient descent, added to the gradients; decoupled with Adam.
         spec: of the data.
         **recipe: of training (``methods.recipe``).
@@ -61,11 +61,12 @@ class DirectIntrinsics(TrainedMethod):
         forgiven: float = 0.5,
         momentum: float | None = 0.9,
         lr: float = 2e-3,
+        power: float = 0.5,
         weight_decay: float = 1e-6,
         spec: LayerSpec | None = None,
         **recipe: Any,
     ) -> None:
-        super().__init__(lr=lr, weight_decay=weight_decay, **recipe)
+        super().__init__(lr=lr, weight_decay=weight_decay, power=power, **recipe)
         self.save_hyperparameters()
         if width < 4 or width % 4 or not 0 <= dropout < 1 or not 0 <= forgiven <= 1:
             raise UserError(
@@ -94,21 +95,12 @@ class DirectIntrinsics(TrainedMethod):
 
     def configure_optimizers(self) -> Any:
         if self.momentum is None:
-            configured = super().configure_optimizers()
-            optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
-        else:
-            groups: list[dict[str, Any]] = [
-                {"params": self.coarse.parameters()},
-                {"params": self.fine.parameters(), "lr": FASTER * self.lr},
-            ]
-            optimizer = torch.optim.SGD(groups, self.lr, self.momentum, weight_decay=self.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        warm = Schedule(steps, self.warm_up, self.cosine)
-
-        def factor(step: int) -> float:
-            return warm(step) * (1.0 if self.cosine else max(0.0, 1 - step / steps) ** 0.5)
-
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+            return super().configure_optimizers()
+        groups: list[dict[str, Any]] = [
+            {"params": self.coarse.parameters()},
+            {"params": self.fine.parameters(), "lr": FASTER * self.lr},
+        ]
+        return self.scheduled(torch.optim.SGD(groups, self.lr, self.momentum, weight_decay=self.weight_decay))
 
 
 class CoarseNetwork(nn.Sequential):

@@ -61,6 +61,8 @@ def test_the_learning_rate_falls_where_the_authors_let_it() -> None:
         configured["lr_scheduler"]["scheduler"].step()
     assert rates == pytest.approx([0.1] * 20 + [0.01] * 20 + [0.001] * 20)
     assert configured["optimizer"].param_groups[0]["momentum"] == 0.9
+    rates = [DDN(cosine=True, warm_up=0.1).factor_of(60)(step) for step in (0, 2, 6, 33, 60)]
+    assert rates == pytest.approx([1 / 7, 3 / 7, 1, 0.5, 0])
     adam = DDN(momentum=None, lr=1e-3, milestones=[], warm_up=0.5)
     adam.trainer = SimpleNamespace(estimated_stepping_batches=10)  # type: ignore[assignment]
     assert isinstance(adam.configure_optimizers()["optimizer"], torch.optim.AdamW)
