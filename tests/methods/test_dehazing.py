@@ -16,6 +16,7 @@ from methods.aod_net import AODNet
 from methods.base import SeparationMethod
 from methods.dcpdn import DCPDN, DenseTransmission
 from methods.dehaze_net import DehazeNet
+from methods.dm2f_net import DM2FNet, separations
 from methods.gca_net import GCANet, edges
 from methods.gfn import GFN, ConfidenceMaps, derived
 from methods.networks.scattering import scattering_of
@@ -289,3 +290,53 @@ def test_dcpdn_needs_no_training_mode_to_be_tested() -> None:
 def test_dcpdn_refuses_impossible_sizes(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="three numbers above 0"):
         DCPDN(**options)
+
+
+# DM2F-Net -----------------------------------------------------------------------------------------
+
+
+def test_dm2f_net_has_the_authors_parameters() -> None:
+    with torch.device("meta"):
+        method = DM2FNet(spec=spec_of())
+    assert sum(weight.numel() for weight in method.parameters()) / 1e6 == pytest.approx(92.14, rel=1e-4)
+
+
+def test_each_separation_undoes_its_own_model() -> None:
+    background = 0.1 + 0.8 * torch.rand(1, 3, 6, 6, generator=generator())
+    residue = 0.5 + 0.4 * torch.rand(1, 3, 6, 6, generator=generator(1))
+    # What was formed by each model, and what its inverse adds, in its own domain.
+    by_logarithm = torch.log1p(residue * background)
+    cases = (
+        (background * residue, -residue.log()),
+        (background * 0.5 + 0.3, background * 0.5 - 0.3),
+        (background**residue, -residue.log()),
+        (by_logarithm, torch.expm1(background).log() - by_logarithm.log()),
+    )
+    for i, (mixture, added) in enumerate(cases):
+        assert torch.allclose(separations(mixture, [added] * 4)[i], background, atol=1e-4), i
+
+
+def test_dm2f_net_fuses_five_pictures_and_inverts_scattering() -> None:
+    torch.manual_seed(0)
+    method, batch = quiet(DM2FNet(width=4, blocks=[1, 1, 1, 1], norm="group", spec=spec_of())), hazy(64)
+    for head in method.network.heads[1:]:
+        nn.init.zeros_(head[-1].weight)
+        nn.init.zeros_(head[-1].bias)
+    fused, models, t, light = method.network(batch.mixture)
+    expected = ((batch.mixture - light * (1 - t)) / t).clamp(0, 1)
+    assert torch.allclose(models[0], expected, atol=1e-5)
+    for picture in models[1:4]:
+        assert torch.allclose(picture, batch.mixture, atol=2e-3), "what takes nothing off leaves the mixture"
+    stack = torch.stack(models)
+    assert (fused <= stack.amax(0) + 1e-6).all()
+    assert (fused >= stack.amin(0) - 1e-6).all()
+    truth, (passed, airlight) = batch.layers[:, 0], scattering_of(batch.mixture, batch.layers)
+    expected = sum((picture - truth).abs().mean() for picture in (fused, *models))
+    expected = expected + 10 * (t - passed).abs().mean() + (light - airlight[:, :1]).abs().mean()
+    assert torch.allclose(method.training_step(batch, 0), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"width": 6}, {"blocks": [1, 1, 1]}, {"blocks": [1, 1, 0, 1]}])
+def test_dm2f_net_refuses_impossible_sizes(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="four numbers above 0"):
+        DM2FNet(**options)
