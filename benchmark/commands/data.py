@@ -218,8 +218,7 @@ def separate(
         built = checkpoints.trained(Path(checkpoint), method)
     else:
         channels = max(photo.pixels.shape[0] for photo in photos)
-        own = vars(options["model"]) if "model" in options else {}  # some methods have none
-        built = separate.untrained(method, own, options["mixing"], channels)
+        built = separate.untrained(method, options.get("model", {}), options["mixing"], channels)  # some have none
     ready = separate.on_device(built, device)
     half = precision == "bf16-mixed"
     separate.Separation(ready, Path(out), seed, tile, snapshots, half).run(names, photos)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from docstring_parser import DocstringStyle, parse
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 Parameters = Mapping[str, inspect.Parameter]
 
@@ -71,7 +71,7 @@ def run(name: str, function: Callable[..., None], arguments: list[str]) -> None:
     hints = get_type_hints(function)
     parser = _parser(name, function, parameters, hints)
     given.add(parser)
-    parsed = dict(vars(parser.instantiate_classes(parser.parse_args(given.arguments))))
+    parsed = _top(parser.instantiate_classes(parser.parse_args(given.arguments)))
     values = dict(given.values)
     for parameter in parameters:
         kind = hints[parameter]
@@ -81,8 +81,13 @@ def run(name: str, function: Callable[..., None], arguments: list[str]) -> None:
         else:
             values[parameter] = parsed.pop(_option(parameter))
     if given.into:
-        values[given.into] = parsed
+        values[given.into] = {name: _top(one) if isinstance(one, Namespace) else one for name, one in parsed.items()}
     function(**values)
+
+
+def _top(namespace: Namespace) -> dict[str, Any]:
+    """What a namespace holds by names without dots; some stand there under others, being those of its methods."""
+    return {name: namespace[name] for name in dict.fromkeys(key.partition(".")[0] for key, _ in namespace.items())}
 
 
 def _parser(name: str, function: Callable[..., None], parameters: Parameters, hints: dict[str, Any]) -> ArgumentParser:

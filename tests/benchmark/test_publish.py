@@ -128,7 +128,7 @@ def test_code_that_no_version_stands_for_is_refused(project: Path, monkeypatch: 
     (one, *_) = (found for found in collection.collect([project / "runs/tiny"]) if found.record.method == "unet")
     known = {**one.record.identities, "method": "unet:0123456789abcdef"}
     record = dataclasses.replace(one.record, suite="smoke", identities=known)
-    monkeypatch.setattr(suite.Cell, "identities", lambda self: known)
+    monkeypatch.setattr(suite.Cell, "identities", lambda self, fresh=False: known)
     said = list(publishing.problems(dataclasses.replace(one, record=record)))
     assert [line for line in said if "its method" in line] == [
         "its method is known by a fingerprint alone (unet:0123456789abcdef): `unblend accept` enters it in "
