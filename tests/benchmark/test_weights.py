@@ -310,11 +310,11 @@ def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
     assert len({packed(method, tmp_path / "a.safetensors").read_bytes() for _ in range(10)}) == 1
 
 
-def test_averaged_and_shared_weights_are_kept_once(tmp_path: Path) -> None:
-    averaged = SILS(width=4, average=0.9, spec=spec_of(1, 1, True)).eval()
-    kept = checkpoints.read(packed(averaged, tmp_path / "a.safetensors"))["state_dict"]
-    assert kept
-    assert all(name.startswith("averaged.") for name in kept)
+def test_critics_stay_here_and_shared_weights_are_kept_once(tmp_path: Path) -> None:
+    critical = SILS(width=4, spec=spec_of(1, 1, True)).eval()
+    kept = checkpoints.read(packed(critical, tmp_path / "a.safetensors"))["state_dict"]
+    assert {name.partition(".")[0] for name in critical.state_dict()} == {"generators", "critics"}
+    assert {name.partition(".")[0] for name in kept} == {"generators"}
     shared = UNIT(width=4, spec=spec_of(1, 1, True)).eval()
     kept = load(packed(shared, tmp_path / "b.safetensors").read_bytes())
     first = "shared.first.weight"
