@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUITE ?= quick
 READY := $(VENV)/.ready
 
-.PHONY: setup bench bench-slurm test lint regression leaderboard docs speed pictures clean
+.PHONY: setup bench bench-slurm test test-all lint regression leaderboard docs speed pictures clean
 
 setup: $(READY)
 
@@ -23,7 +23,11 @@ bench: setup
 bench-slurm: setup
 	$(BIN)/unblend bench $(SUITE) --slurm.partition=$(PARTITION) $(ARGS)
 
+# What shows most faults, in some minutes; `make test-all` runs the slow ones, too.
 test: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not slow" $(ARGS)
+
+test-all: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q $(ARGS)
 
 lint: setup

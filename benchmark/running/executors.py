@@ -79,7 +79,6 @@ class LocalExecutor(Executor):
     """
 
     preloaded: tuple[str, ...] = (
-        "benchmark.commands.main",
         "benchmark.running.bench",
         "benchmark.training.fit",
         "benchmark.scoring.score",
