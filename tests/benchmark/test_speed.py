@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.plan import catalogue
 from benchmark.speed.__main__ import MODULES, NAMES, main
-from benchmark.speed.networks import bare
+from benchmark.speed.networks import bare, sizes
 from benchmark.speed.rows import Row, by_turns, quotients, row, show
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +103,7 @@ def test_every_name_is_a_module_with_a_sentence(capsys: pytest.CaptureFixture[st
     for name, what in NAMES.items():
         assert name in shown
         assert what in shown
-    others = {"__init__", "__main__", "bare", "chart", "made", "rows", "profile"}
+    others = {"__init__", "__main__", "bare", "chart", "made", "rows", "profile", "sizes"}
     assert {path.stem for path in (ROOT / "benchmark" / "speed").rglob("*.py")} == {*NAMES, *others}
 
 
@@ -128,3 +129,24 @@ def test_what_cannot_be_measured_does_not_stop_the_rest(
     assert "other" in shown.out
     assert "no window" in shown.err
     assert "not measured: lmse" in shown.err
+
+
+def stated(name: str) -> int:
+    """Parameters that docs/sizes.md states of a method."""
+    (row,) = [line for line in sizes.PAGE.read_text().splitlines() if line.startswith(f"| {name} |")]
+    return int(row.split("|")[2].replace(",", ""))
+
+
+@pytest.mark.parametrize("name", ["DDN", "AODNet", "PReNet", "NAFNet"])
+def test_the_page_of_sizes_states_what_small_networks_have(name: str) -> None:
+    found = sizes.size(catalogue.methods()[name])
+    assert found is not None
+    assert stated(name) == found.parameters == sizes.AUTHORS[name] or name == "NAFNet"
+    assert found.parameters == pytest.approx(sizes.AUTHORS[name], rel=0.01)
+
+
+@pytest.mark.slow("test_the_page_of_sizes_states_what_small_networks_have")
+def test_the_page_of_sizes_states_what_networks_have() -> None:
+    for entry in catalogue.methods().values():
+        if found := sizes.size(entry):
+            assert stated(entry.name) == found.parameters
