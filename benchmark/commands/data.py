@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -86,18 +85,13 @@ def list_(what: Literal["methods", "datasets", "suites", "weights"], *, root: st
         Console(highlight=False, soft_wrap=True).print(f"\n{note}", markup=False)
 
 
-def _class_of(entry: catalogue.Entry) -> Any:
-    module, _, name = entry.class_path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
-
-
 def _options_of_the_data(arguments: list[str]) -> Given:
     """The data set, which comes first and has options of its own."""
     if arguments and arguments[0] in HELP:
         return Given(arguments, into="options")
     if not arguments or arguments[0].startswith("-"):
         raise UserError(DATALESS)
-    data = _class_of(catalogue.dataset(arguments[0]))
+    data = catalogue.dataset(arguments[0]).load()
     return Given(
         arguments[1:], {"dataset": arguments[0]}, "options", lambda parser: parser.add_class_arguments(data, None)
     )
@@ -137,7 +131,7 @@ def show(
         options = {**options, "images": rows, "batch_size": rows, "selections": 1}
     path = Path(out or f"runs/show/{entry.folder}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = _class_of(entry)(**options)
+    data = entry.load()(**options)
     if latent is not None:
         show_latent(data, Path(latent), path)
         return
@@ -155,7 +149,7 @@ def _options_of_the_method(arguments: list[str]) -> Given:
     method: Any = None
     if "--model" in rest[:-1]:
         place = rest.index("--model")
-        method = _class_of(catalogue.method(rest[place + 1]))
+        method = catalogue.method(rest[place + 1]).load()
         rest = rest[:place] + rest[place + 2 :]
     elif not any(argument.partition("=")[0] in ("--from", "--checkpoint", *HELP) for argument in rest):
         raise UserError(NAMELESS)

@@ -7,6 +7,7 @@ must not. A file that cannot be parsed or imported does not hide the others.
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -39,6 +40,24 @@ class Entry:
     summary: str
     version: int = 1
     card: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def load(self) -> Any:
+        """Its class, imported now."""
+        return load(self.class_path)
+
+
+def load(class_path: str) -> Any:
+    """A class by its import path.
+
+    Args:
+        class_path: such as ``methods.unet.UNet``.
+
+    Raises:
+        ImportError: there is no such module.
+        AttributeError: it has no such class.
+    """
+    module, _, name = class_path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 @cache

@@ -11,7 +11,6 @@ not, ``crops_per_picture`` decodes less, and ``num_workers`` shares the work.
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -103,8 +102,7 @@ def network_step(data: LayerDataModule) -> Callable[[], object]:
 
 
 def _data(name: str, **options: Any) -> LayerDataModule:
-    module, _, class_name = catalogue.dataset(name).class_path.rpartition(".")
-    made: LayerDataModule = getattr(importlib.import_module(module), class_name)(images=10_000_000, **options)
+    made: LayerDataModule = catalogue.dataset(name).load()(images=10_000_000, **options)
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import resource
 import sys
@@ -17,7 +16,7 @@ import yaml
 from lightning import Callback, LightningModule, Trainer
 
 from benchmark.files import read_json, write_json
-from benchmark.plan import precision
+from benchmark.plan import catalogue, precision
 from benchmark.plan.contents import write_data_digest
 from benchmark.plan.execution import UNTRAINED, Config, Execution, Fitted, Job
 from benchmark.training.interruption import Resumable
@@ -161,8 +160,7 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
 
 def _gains_by_low_precision(config: Config) -> bool:
     """Whether the method of a configuration is faster in bfloat16 and as good."""
-    module, _, name = str(config["model"]["class_path"]).rpartition(".")
-    card = getattr(getattr(importlib.import_module(module), name), "card", None)
+    card = getattr(catalogue.load(config["model"]["class_path"]), "card", None)
     return isinstance(card, MethodCard) and card.low_precision
 
 

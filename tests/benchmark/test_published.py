@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
 import io
 import math
@@ -53,8 +52,7 @@ def test_every_table_keeps_the_schema_and_names_what_there_is(table: published.T
 
 def accepted(class_path: str) -> set[str]:
     """Options of a class and of those that it derives from."""
-    module, _, name = class_path.rpartition(".")
-    classes = inspect.getmro(getattr(importlib.import_module(module), name))
+    classes = inspect.getmro(catalogue.load(class_path))
     return {option for one in classes if "__init__" in vars(one) for option in inspect.signature(one).parameters}
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -18,8 +16,7 @@ Stream = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 @pytest.fixture(scope="module", params=ENTRIES, ids=lambda entry: entry.name)
 def make(request: pytest.FixtureRequest) -> type[LayerDataModule]:
-    module, _, name = request.param.class_path.rpartition(".")
-    found: type[LayerDataModule] = getattr(importlib.import_module(module), name)
+    found: type[LayerDataModule] = request.param.load()
     return found
 
 

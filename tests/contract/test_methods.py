@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 from types import SimpleNamespace
 from typing import Any
@@ -29,8 +28,7 @@ def spec_of(layers: int, channels: int, scale: int, ordered: bool, pairing: str 
 
 
 def class_of(entry: catalogue.Entry) -> type[SeparationMethod]:
-    module, _, name = entry.class_path.rpartition(".")
-    found: type[SeparationMethod] = getattr(importlib.import_module(module), name)
+    found: type[SeparationMethod] = entry.load()
     return found
 
 

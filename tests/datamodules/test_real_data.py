@@ -174,12 +174,9 @@ def test_mnist_is_read_whole() -> None:
 @pytest.mark.parametrize("source", [name for name, data in SETS.items() if data.scored])
 def test_a_real_set_loads_as_it_lies(source: str) -> None:
     need(source)
-    import importlib
-
     from benchmark.plan import catalogue
 
-    module, _, name = catalogue.dataset(SETS[source].task).class_path.rpartition(".")
-    task: type[PictureTask] = getattr(importlib.import_module(module), name)
+    task: type[PictureTask] = catalogue.dataset(SETS[source].task).load()
     data = task(source=source, root=str(ROOT), test_images=3)
     data.setup()
     for batch in data.test_dataloader():

@@ -15,7 +15,6 @@ tested on Rain100L, which chooses nothing here.
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 import time
@@ -167,16 +166,11 @@ def data_of(task: Task, images: int) -> LayerDataModule:
         options |= {"source": "rain100l", "train_source": "bsds500"}
     if task.dataset == "ShoesHandbags" and (root / "shoes_handbags").is_dir():
         options |= {"source": "shoes_handbags"}
-    made: LayerDataModule = _class(catalogue.dataset(task.dataset))(
+    made: LayerDataModule = catalogue.dataset(task.dataset).load()(
         images=images, batch_size=task.batch, selections=1, **options
     )
     made.open()
     return made
-
-
-def _class(entry: catalogue.Entry) -> Any:
-    module, _, name = entry.class_path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
 
 
 def train(
@@ -196,7 +190,7 @@ def train(
     """
     seed_everything(0, verbose=False)
     stream = data_of(task, images)
-    method: SeparationMethod = _class(catalogue.method(task.method))(**task.options, spec=stream.spec)
+    method: SeparationMethod = catalogue.method(task.method).load()(**task.options, spec=stream.spec)
     precision, channels_last = resolve(asked, method.card.low_precision, "cpu")
     if channels_last:
         method.to(memory_format=torch.channels_last)

@@ -8,7 +8,6 @@ goes into ``docs/sizes.md``, between its markers.
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import sys
 import time
@@ -76,8 +75,7 @@ def spec_for(entry: Entry, method: type[SeparationMethod]) -> LayerSpec | None:
 
 def build(entry: Entry) -> SeparationMethod | None:
     """A method at its paper's size, with random features where it has VGG's; None where nothing here fits it."""
-    module, _, name = entry.class_path.rpartition(".")
-    method: type[SeparationMethod] = getattr(importlib.import_module(module), name)
+    method: type[SeparationMethod] = entry.load()
     spec = spec_for(entry, method)
     if spec is None or not method.card.trains:
         return None
