@@ -89,6 +89,7 @@ ADVERSARIAL = {
 }
 
 
+@pytest.mark.slow("test_two_processes_select_by_the_same_number_as_one")
 @pytest.mark.parametrize(
     ("value", "steps", "tolerance"),
     [(SUPERVISED, 12, 1e-4), (ADVERSARIAL, 6, 1e-3)],
@@ -134,6 +135,7 @@ def test_two_processes_train_and_score_as_one(
     assert found["two"].mean("psnr") == pytest.approx(found["one"].mean("psnr"), abs=0.02)
 
 
+@pytest.mark.slow("test_two_processes_select_by_the_same_number_as_one")
 def test_two_processes_optimise_each_image_as_one_does(unblend: Any, tmp_path: Path) -> None:
     path = tmp_path / "single.yaml"
     path.write_text(
@@ -161,6 +163,7 @@ SHAPES = {"name": "Shapes", "init_args": {"size": 64, "scenes": 40, "evaluation_
 INSTANCE = {"width": 4, "norm": "instance", "lr": 0.002}  # batch normalisation would see half of the batch
 
 
+@pytest.mark.slow("test_gathered_gradients_and_another_layout_train_the_same")
 @pytest.mark.parametrize(
     ("data", "method"),
     [
@@ -227,6 +230,7 @@ def start(directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "benchmark.running.cell", "fit", str(directory)], env=environment)
 
 
+@pytest.mark.slow("test_a_training_asked_to_end_goes_on_to_the_same_weights")
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole, broken = cell(tmp_path / "whole", 1600), cell(tmp_path / "broken", 1600)
     assert start(whole).wait() == 0

@@ -98,6 +98,7 @@ def test_doctor_names_a_broken_file(unblend: Any, tmp_path: Path) -> None:
     assert "UNet" in unblend("list", "methods", cwd=tmp_path, COLUMNS="200").stdout
 
 
+@pytest.mark.slow("test_test_is_what_evaluate_was")
 def test_fit_predict_and_test(unblend: Any, tmp_path: Path) -> None:
     root = f"--trainer.default_root_dir={tmp_path}"
     budget = ("--data.images=96", "--data.batch_size=16", "--data.selections=1", "--data.test_images=3")

@@ -333,6 +333,7 @@ def test_the_doctor_names_every_dependency_and_the_units(
 # New files
 
 
+@pytest.mark.slow("test_the_new_data_set_is_the_one_that_contributing_shows")
 def test_a_new_data_set_is_written_and_keeps_its_promises(unblend: Any, tmp_path: Path) -> None:
     import os
     import subprocess

@@ -61,6 +61,7 @@ def working(runs: Path) -> list[int]:
     return [process.pid for process in written if process is not None and process.alive()]
 
 
+@pytest.mark.slow("test_what_a_killed_runner_left_behind_ends")
 def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     path, runs, whole = suite(tmp_path, 10), tmp_path / "runs", tmp_path / "whole"
     choose = random.Random(0)
@@ -150,6 +151,7 @@ def test_arrays_cut_short_are_made_again(tmp_path: Path) -> None:
     assert spoilt.read_bytes() == whole
 
 
+@pytest.mark.slow("test_a_suite_of_another_ones_cells_runs_nothing")
 def test_suites_that_share_cells_train_each_once_whoever_dies(tmp_path: Path) -> None:
     """Two runners on each of two suites with the same cells, killed twenty times."""
     first, runs = suite(tmp_path, 6), tmp_path / "runs"

@@ -19,6 +19,7 @@ from benchmark.workflows import join
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow("test_an_own_method_alone_runs_through_a_suite")
 def test_a_new_method_is_written_tested_and_joins_a_suite(unblend: Any, tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     done = unblend("new", "method", "MyNet", cwd=tmp_path, **environment)

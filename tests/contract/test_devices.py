@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from test_methods import ENTRIES, SEED, accepted, build, class_of, mixtures, training_batch
+from test_methods import ENTRIES, FIRST, SEED, accepted, build, class_of, mixtures, training_batch
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
+from benchmark.plan import catalogue
 from datamodules import mixing as formation
 from datamodules.base import sample_generator
 from datamodules.mixing import Mean, Mixing
@@ -179,9 +180,20 @@ def called(method: SeparationMethod, batch: LayerBatch) -> list[tuple[nn.Module,
     return list(kinds.values())
 
 
+@pytest.mark.slow("test_the_first_networks_compile_without_a_break")
 @pytest.mark.parametrize("method_class", TRAINED, ids=lambda found: found.__name__)
 def test_networks_compile_without_a_break(method_class: type[SeparationMethod], monkeypatch: Any) -> None:
     monkeypatch.undo()
+    compiles_without_a_break(method_class)
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_the_first_networks_compile_without_a_break(name: str, monkeypatch: Any) -> None:
+    monkeypatch.undo()
+    compiles_without_a_break(catalogue.methods()[name].load())
+
+
+def compiles_without_a_break(method_class: type[SeparationMethod]) -> None:
     spec = accepted(method_class.card)[-1]
     method = quiet(build(method_class, spec).train())
     networks = called(method, training_batch(spec))

@@ -17,6 +17,8 @@ from methods.base import MethodCard, SeparationMethod
 
 ENTRIES = list(catalogue.methods().values())
 SEED = 3
+FIRST = ("UNet", "NAFNet", "ConvSep", "CycleGAN")
+"""Methods, one of each kind, that `make test` trains and compiles; `make test-all` takes all of them."""
 
 
 def spec_of(layers: int, channels: int, scale: int, ordered: bool, pairing: str = "paired") -> LayerSpec:
@@ -172,7 +174,17 @@ def training_batch(spec: LayerSpec) -> LayerBatch:
     return LayerBatch(mixture, layers, torch.ones(4, 1, 28, 28, dtype=torch.bool), list("abcd"))
 
 
+@pytest.mark.slow("test_the_first_trained_methods_learn_from_a_batch")
 def test_trained_methods_learn_from_a_batch(method_class: type[SeparationMethod]) -> None:
+    learns_from_a_batch(method_class)
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_the_first_trained_methods_learn_from_a_batch(name: str) -> None:
+    learns_from_a_batch(catalogue.methods()[name].load())
+
+
+def learns_from_a_batch(method_class: type[SeparationMethod]) -> None:
     if not method_class.card.trains:
         assert not list(build(method_class, accepted(method_class.card)[0]).parameters())
         return

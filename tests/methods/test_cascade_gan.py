@@ -251,6 +251,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow("test_each_network_learns_from_its_own_loss_only")
 def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     (tmp_path / "losses.py").write_text(LOSSES)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -97,6 +97,7 @@ def same(one: Path, other: Path) -> None:
             assert record.values(metric) == pytest.approx(twin.values(metric), abs=1e-4)
 
 
+@pytest.mark.slow("test_what_a_killed_runner_left_behind_ends")
 def test_jobs_that_are_cancelled_or_requeued_lose_and_double_nothing(slurm: Path, tmp_path: Path) -> None:
     path, runs, here = tmp_path / "light.yaml", tmp_path / "runs", tmp_path / "here"
     path.write_text(yaml.safe_dump({"seeds": [0, 1], "datasets": ["Digits"], "methods": ["Identity", "HalfMixture"]}))
@@ -126,6 +127,7 @@ def test_jobs_that_are_cancelled_or_requeued_lose_and_double_nothing(slurm: Path
     assert (runs / "light/results.csv").read_bytes() == (here / "light/results.csv").read_bytes()
 
 
+@pytest.mark.slow("test_what_a_killed_runner_left_behind_ends")
 def test_whoever_submitted_may_leave_and_find_the_jobs_again(slurm: Path, tmp_path: Path) -> None:
     path, runs = tmp_path / "light.yaml", tmp_path / "runs"
     path.write_text(yaml.safe_dump({"datasets": ["Digits"], "methods": ["Identity", "HalfMixture"]}))
@@ -143,6 +145,7 @@ def test_whoever_submitted_may_leave_and_find_the_jobs_again(slurm: Path, tmp_pa
     assert not list(runs.rglob("job.json"))
 
 
+@pytest.mark.slow("test_what_a_killed_runner_left_behind_ends")
 def test_a_job_whose_time_is_over_is_requeued_and_trains_on_to_the_same(slurm: Path, tmp_path: Path) -> None:
     path = tmp_path / "long.yaml"
     path.write_text(
@@ -174,6 +177,7 @@ def test_a_job_whose_time_is_over_is_requeued_and_trains_on_to_the_same(slurm: P
     same(tmp_path / "there/long/records", tmp_path / "here/long/records")
 
 
+@pytest.mark.slow("test_what_a_killed_runner_left_behind_ends")
 def test_the_smoke_suite_through_sbatch_equals_the_local_executors(slurm: Path, tmp_path: Path) -> None:
     common = ["-m", "benchmark", "bench", "smoke", "--accelerator", "cpu", "--threads", "1"]
     options = ["--slurm.partition=main", "--slurm.per_job=7", "--slurm.time=30"]
@@ -186,6 +190,7 @@ def test_the_smoke_suite_through_sbatch_equals_the_local_executors(slurm: Path, 
     same(tmp_path / "there/smoke/records", tmp_path / "here/smoke/records")
 
 
+@pytest.mark.slow("test_what_a_killed_runner_left_behind_ends")
 def test_two_tasks_train_as_lightning_expects(slurm: Path, tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(

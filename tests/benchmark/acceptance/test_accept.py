@@ -286,6 +286,7 @@ methods:
 """
 
 
+@pytest.mark.slow("test_methods_are_compared_relatively_and_their_weights_all_together")
 def test_what_computes_the_same_is_accepted_and_what_does_not_is_refused(project: Path, unblend: Unblend) -> None:
     for name in ("smoke", "quick"):
         (project / f"benchmark/plan/suites/{name}.yaml").write_text(TINY)

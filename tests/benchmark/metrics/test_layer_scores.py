@@ -190,6 +190,7 @@ def test_the_pooled_error_of_perfect_images_is_capped() -> None:
     assert math.isfinite(scores.compute().mean("lmse"))
 
 
+@pytest.mark.slow("test_scores_are_sorted_by_index")
 def test_one_two_and_three_processes_give_the_same_bytes(tmp_path: Path) -> None:
     """Of an odd number of images, and of so few that a process has none."""
     script = Path(__file__).with_name("gather.py")
