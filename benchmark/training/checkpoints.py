@@ -93,7 +93,7 @@ def trained(path: Path, method_class: type[SeparationMethod] | None = None) -> S
     _check(path, given)
     method_class = method_class or _named(path, given.get("_class_path"))
     try:
-        return _rebuilt(method_class, given, held["state_dict"], held.get("left_out", []))
+        return _rebuilt(method_class, given, held["state_dict"], held.get("left_out"))
     except Exception as error:  # options may be a stranger's, and constructors raise anything
         what = " ".join(str(error).split())[:300]
         raise UserError(f"checkpoint {path} does not fit {method_class.__name__}: {what}.") from error
@@ -129,7 +129,7 @@ def _named(path: Path, class_path: object) -> type[SeparationMethod]:
 
 
 def _rebuilt(
-    method_class: type[SeparationMethod], given: dict[str, Any], state: dict[str, Tensor], left_out: list[str]
+    method_class: type[SeparationMethod], given: dict[str, Any], state: dict[str, Tensor], left_out: list[str] | None
 ) -> SeparationMethod:
     """A method of some options and weights.
 
@@ -137,7 +137,7 @@ def _rebuilt(
         method_class: of the method.
         given: its options; those that begin with an underscore are Lightning's own.
         state: its weights, and maybe those of VGG19 that it was given.
-        left_out: names of weights that its separation does not need.
+        left_out: names of weights that its separation does not need; None of a checkpoint, which has all but VGG19's.
     """
     options = {name: value for name, value in given.items() if not name.startswith("_")}
     vgg19 = {name.removeprefix(VGG19): value for name, value in state.items() if name.startswith(VGG19)}
@@ -147,9 +147,12 @@ def _rebuilt(
             torch.save(vgg19, weights)
             method = method_class(**{**options, "features": str(weights)})
         method.hparams["features"] = options["features"]
+    elif left_out is not None and "features" in options:  # only its losses look at VGG19's features
+        method = method_class(**{**options, "features": "random"})
+        method.hparams["features"] = options["features"]
     else:
         method = method_class(**options)
-    fill(method, state, left_out)
+    fill(method, state, left_out or [])
     return method
 
 
