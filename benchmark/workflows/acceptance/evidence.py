@@ -35,7 +35,7 @@ STEPS_TOLERANCE = 1e-4
 TOLERANCE = 1e-6
 """Of samples; and of scores, relative where they are above 1."""
 
-FIRST_SUITES = ("smoke", "quick")
+FIRST_SUITES = ("smoke", "quick", "rivals")
 """Need no data, and hold every method and data set; where they do not, the other suites are looked into."""
 
 
