@@ -285,6 +285,7 @@ def layers(method: SeparationMethod, size: tuple[int, int] = (37, 70)) -> Tensor
     [entry for entry in catalogue.methods().values() if entry.card["supervision"] in ("paired", "unpaired")],
     ids=lambda entry: entry.name,
 )
+@pytest.mark.slow("test_critics_stay_here_and_shared_weights_are_kept_once")
 def test_every_trained_method_can_be_rebuilt_from_its_file(entry: catalogue.Entry, tmp_path: Path) -> None:
     method = method_of(entry)
     path = packed(method, tmp_path / "a.safetensors")
