@@ -95,7 +95,7 @@ def _parser(name: str, function: Callable[..., None], parameters: Parameters, hi
     told = parse(inspect.getdoc(function) or "", DocstringStyle.GOOGLE)
     helps = {one.arg_name: " ".join((one.description or "").split()).replace("%", "%%") for one in told.params}
     positional = [one for one in parameters.values() if one.kind is not one.KEYWORD_ONLY]
-    words = " ".join(["unblend", name, *(_placeholder(one, hints[one.name]) for one in positional)])
+    words = " ".join(["unblend", name, *(_usage(one, hints[one.name]) for one in positional)])
     parser = ArgumentParser(
         prog=f"unblend {name}",
         usage=f"{words} [--OPTION …]",
@@ -161,7 +161,7 @@ def _word(parameter: inspect.Parameter, several: bool) -> str:
     return word.removesuffix("S") if several else word
 
 
-def _placeholder(parameter: inspect.Parameter, kind: Any) -> str:
+def _usage(parameter: inspect.Parameter, kind: Any) -> str:
     """A positional parameter in a line of usage."""
     kind = _inner(kind)
     several = get_origin(kind) is list

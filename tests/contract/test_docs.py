@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -78,3 +79,23 @@ def test_the_design_names_the_rooms_and_files_that_there_are() -> None:
     for package in ("benchmark", "methods", "datamodules"):
         for room in sorted({path.parent for path in (DOCS.parent / package).glob("*/*.py")}):
             assert f"`{room.relative_to(DOCS.parent)}/`" in text, f"docs/design.md says nothing of {room}"
+
+
+def test_quality_against_time_is_what_was_measured() -> None:
+    points = json.loads((DOCS / "learning.json").read_text())["points"]
+    text = (DOCS / "performance.md").read_text().partition("## Quality against time")[2].partition("## The rest")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+    minutes = [float(cell.removesuffix(" min")) for cell in rows[0][4:]]
+    names = {"U-Net": "UNet"}
+    stated = {}
+    for row in rows[2:]:
+        name = row[0].partition(" ")[0]
+        for minute, cell in zip(minutes, row[4:], strict=True):
+            if cell:
+                stated[names.get(name, name), minute] = (row[3], cell)
+    assert stated == {(one["name"], one["minutes"]): (f"{one['trivial']:.2f}", f"{one['psnr']:.2f}") for one in points}
+    for one in points:
+        if one["tested"] is not None:
+            assert f"{one['tested']:.2f}" in text
