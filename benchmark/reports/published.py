@@ -28,7 +28,7 @@ EVERY = "all"
 
 _TABLE_KEYS = {"id", "name", "caption", "protocol", "known", "damaged", "missing", "columns", "rows"}
 _COLUMN_KEYS = {"title", "data", "layer", "metric", "unit", "protocol"}
-_ROW_KEYS = {"name", "method", "options", "values"}
+_ROW_KEYS = {"name", "method", "absent", "options", "values"}
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,14 @@ class Row:
     Attributes:
         name: as printed.
         method: class of this project; None where there is none.
+        absent: why there is none; empty where there is one.
         options: what a record's method must have been built with.
         values: one for each column; None where the paper has none.
     """
 
     name: str
     method: str | None
+    absent: str
     options: dict[str, Any]
     values: tuple[float | None, ...]
 
@@ -207,12 +209,9 @@ def lacking(table: Table, found: list[Record]) -> list[str]:
     if table.missing:
         return [table.missing]
     said: list[str] = []
-    strangers = [row.name for row in table.rows if row.method is None]
-    absent = [row.name for row in table.rows if row.method is not None and row.method not in catalogue.methods()]
+    strangers = [f"{row.name} ({row.absent})" for row in table.rows if row.method is None]
     if strangers:
         said.append(f"no implementation here: {', '.join(strangers)}")
-    if absent:
-        said.append(f"not implemented here yet: {', '.join(absent)}")
     for column in table.columns:
         if not column.measurable:
             said.append(f"{column.title}: not measured here")
@@ -222,7 +221,7 @@ def lacking(table: Table, found: list[Record]) -> list[str]:
             without = [
                 row.name
                 for row in table.rows
-                if row.method in catalogue.methods()
+                if row.method is not None
                 and not any(column.fits(record) and row.fits(record) for record in found)
             ]
             if without:
@@ -367,7 +366,10 @@ def _table(where: str, paper: str, table: Any) -> Table:
             raise UserError(f"{where}: row {row['name']} has {len(row['values'])} values for {len(columns)} columns.")
         if not all(value is None or type(value) in (int, float) for value in row["values"]):
             raise UserError(f"{where}: row {row['name']} has a value that is no number: {row['values']}.")
-        rows.append(Row(row["name"], row.get("method"), row.get("options", {}), tuple(row["values"])))
+        if ("method" in row) == ("absent" in row):
+            raise UserError(f"{where}: row {row['name']} needs either a method or, under absent, why there is none.")
+        given = row.get("method"), row.get("absent", ""), row.get("options", {})
+        rows.append(Row(row["name"], *given, tuple(row["values"])))
     texts = {key: " ".join(str(table.get(key, "")).split()) for key in ("known", "damaged", "missing")}
     return Table(table["id"], paper, table["name"], table["caption"], **texts, columns=tuple(columns), rows=tuple(rows))
 
