@@ -8,19 +8,31 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import torch
 from lightning import LightningDataModule, Trainer
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from datamodules.mixing import Mixing
-from datamodules.types import LayerBatch, LayerSpec, Pairing, Role, Sample, UnmixedBatch, UserError, WovenBatch
+from datamodules.types import (
+    LayerBatch,
+    LayerSpec,
+    Pairing,
+    Role,
+    Sample,
+    SceneBatch,
+    UnmixedBatch,
+    UnpairedBatch,
+    UserError,
+    WovenBatch,
+)
 
 EVALUATION_SEED = 0
 """Seeds the select and test roles, whatever the run's own seed: every run is judged on the same images."""
@@ -104,19 +116,44 @@ def images_seen(trainer: Trainer, batch_size: int) -> int:
     return processed * batch_size // trainer.accumulate_grad_batches
 
 
-class _Samples(Dataset[Any]):
+class _Unmixed(NamedTuple):
+    """One sample of an ``UnmixedBatch``, without the leading B."""
+
+    sources: torch.Tensor
+    parameters: dict[str, torch.Tensor]
+    mask: torch.Tensor
+    name: str
+
+
+class _Mixed(NamedTuple):
+    """One sample of a ``LayerBatch``, without the leading B."""
+
+    mixture: torch.Tensor
+    layers: torch.Tensor
+    mask: torch.Tensor
+    name: str
+
+
+class _Unpaired(NamedTuple):
+    """One sample of an ``UnpairedBatch``: a scene of the mixture, and one for each layer."""
+
+    mixture: _Unmixed | _Mixed
+    layers: list[_Unmixed | _Mixed]
+
+
+class _Samples(Dataset[_Unmixed | _Mixed | _Unpaired]):
     """A role of a datamodule, sample by sample: unmixed where it is mixed here, else whole."""
 
     def __init__(self, data: LayerDataModule, role: Role) -> None:
         self.data, self.role = data, role
 
-    def __getitem__(self, k: int) -> Any:
+    def __getitem__(self, k: int) -> _Unmixed | _Mixed | _Unpaired:
         if self.role != "train" or self.data.pairing == "paired":
-            return self._one(k, 0, EVERY_SCENE)
+            return self._scene(k, 0, EVERY_SCENE)
         layers = range(len(self.data.spec["layers"]))
-        return self._one(k, 0, MIXTURE_SCENES), *(self._one(k, 1 + i, LAYER_SCENES) for i in layers)
+        return _Unpaired(self._scene(k, 0, MIXTURE_SCENES), [self._scene(k, 1 + i, LAYER_SCENES) for i in layers])
 
-    def _one(self, k: int, part: int, scenes: slice) -> UnmixedBatch | LayerBatch:
+    def _scene(self, k: int, part: int, scenes: slice) -> _Unmixed | _Mixed:
         data, role = self.data, self.role
         generator = sample_generator(data.seed if role == "train" else EVALUATION_SEED, role, k, part)
         if role == "train" and data.crops_per_picture > 1:
@@ -126,9 +163,9 @@ class _Samples(Dataset[Any]):
         if mask is None:
             mask = torch.ones(1, *sample.sources.shape[-2:], dtype=torch.bool)
         if sample.mixture is not None:
-            return LayerBatch(sample.mixture, sample.sources, mask, sample.name)  # type: ignore[arg-type]
+            return _Mixed(sample.mixture, sample.sources, mask, sample.name)
         parameters = data.mixing_of(role).draw(generator, sample.sources.shape)
-        return UnmixedBatch(sample.sources, parameters, mask, sample.name)  # type: ignore[arg-type]
+        return _Unmixed(sample.sources, parameters, mask, sample.name)
 
 
 class LayerDataModule(LightningDataModule, ABC):
@@ -153,14 +190,12 @@ class LayerDataModule(LightningDataModule, ABC):
 
     Attributes:
         version: of what the class yields; a class whose samples are moved by a change says the next one.
-        accumulate: batches that each process has of one optimiser step, to save memory; set by whoever trains.
 
     Raises:
         UserError: a budget below one batch, or a number below 1.
     """
 
     version: ClassVar[int] = 1
-    accumulate: int = 1
 
     def __init__(
         self,
@@ -285,17 +320,20 @@ class LayerDataModule(LightningDataModule, ABC):
     def setup(self, stage: str | None = None) -> None:
         self.open()
 
-    def train_dataloader(self) -> DataLoader[UnmixedBatch]:
+    def train_dataloader(self) -> DataLoader[SceneBatch | UnpairedBatch]:
         rank, world = self._place()
-        parts = world * self.accumulate
+        # Of one optimiser step each process has so many batches; the budget counts images all the same.
+        accumulated = self.trainer.accumulate_grad_batches if self.trainer is not None else 1
+        parts = world * accumulated
         if self.batch_size % parts:
-            among = f"{world} processes" if self.accumulate == 1 else f"{world} processes × {self.accumulate} batches"
+            among = f"{world} processes" if accumulated == 1 else f"{world} processes × {accumulated} batches"
             raise UserError(
                 f"batch_size {self.batch_size} cannot be shared evenly by {among}: "
                 f"use a multiple of {parts}, or fewer devices."
             )
         sampler = RankSampler(self.images, rank, world, start=self._resumed_at)
-        return self._loader("train", sampler, self.batch_size // parts, _collate)
+        collate = _collate if self.pairing == "paired" else _collate_unpaired
+        return self._loader("train", sampler, self.batch_size // parts, collate)
 
     def val_dataloader(self) -> DataLoader[LayerBatch]:
         rank, world = self._place()
@@ -317,8 +355,13 @@ class LayerDataModule(LightningDataModule, ABC):
         """The image-formation model of a role's mixtures."""
         return self.mixing
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        return self._mix(batch, "train")  # those of the other roles come mixed
+    def on_after_batch_transfer(self, batch: SceneBatch | UnpairedBatch, dataloader_idx: int) -> LayerBatch:
+        """Blend a training batch where it will be used; those of the other roles come mixed."""
+        if isinstance(batch, UnpairedBatch):
+            mixtures = self._mix(batch.mixtures, "train")
+            foreign = [self._mix(scenes, "train").layers[:, i] for i, scenes in enumerate(batch.layers)]
+            return mixtures._replace(layers=torch.stack(foreign, 1))
+        return self._mix(batch, "train")
 
     def first_of_scene(self, k: int) -> int:
         """The first training sample that shows the same pictures as sample k, in the same batch.
@@ -361,38 +404,48 @@ class LayerDataModule(LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def _collate_mixed(self, role: Role, items: list[Any]) -> LayerBatch:
+    def _collate_mixed(self, role: Role, items: Sequence[_Unmixed | _Mixed]) -> LayerBatch:
         return self._mix(_collate(items), role)
 
-    def _mix(self, batch: Any, role: Role) -> LayerBatch:
-        if isinstance(batch, list):  # unpaired: the mixtures, then for each layer the samples it is taken from
-            mixtures, *others = (self._mix(one, role) for one in batch)
-            foreign = [other.layers[:, i] for i, other in enumerate(others)]
-            return mixtures._replace(layers=torch.stack(foreign, 1))
-        if isinstance(batch, WovenBatch):
-            blended, given = self._mix(batch.unmixed, role), batch.mixed
-            order = torch.tensor(batch.order, device=blended.mixture.device)
-            ids = blended.ids + given.ids
-            mixture, layers, mask = (torch.cat(pair)[order] for pair in zip(blended[:3], given[:3], strict=True))
-            return LayerBatch(mixture, layers, mask, [ids[i] for i in batch.order])
-        if isinstance(batch, UnmixedBatch):
-            mixing = self.mixing_of(role)
-            layers = mixing.render(batch.sources, batch.parameters)
-            return LayerBatch(mixing.forward(layers, batch.parameters), layers, batch.mask, batch.ids)
-        whole: LayerBatch = batch
-        return whole
+    def _mix(self, batch: SceneBatch, role: Role) -> LayerBatch:
+        match batch:
+            case LayerBatch():
+                return batch
+            case UnmixedBatch(sources, parameters, mask, ids):
+                mixing = self.mixing_of(role)
+                layers = mixing.render(sources, parameters)
+                return LayerBatch(mixing.forward(layers, parameters), layers, mask, ids)
+            case WovenBatch(unmixed, given, order):
+                blended = self._mix(unmixed, role)
+                ids = blended.ids + given.ids
+                places = torch.tensor(order, device=blended.mixture.device)
+                mixture, layers, mask = (torch.cat(pair)[places] for pair in zip(blended[:3], given[:3], strict=True))
+                return LayerBatch(mixture, layers, mask, [ids[i] for i in order])
 
 
-def _collate(items: list[Any]) -> Any:
-    if type(items[0]) is tuple:
-        return [_collate(list(column)) for column in zip(*items, strict=True)]
-    kinds = [isinstance(item, LayerBatch) for item in items]
-    if any(kinds) and not all(kinds):
-        places = sorted(range(len(items)), key=kinds.__getitem__)  # what is to be blended first
-        woven = [items[i] for i in places]
-        parts = _collate(woven[: kinds.count(False)]), _collate(woven[kinds.count(False) :])
-        return WovenBatch(*parts, order=sorted(range(len(items)), key=places.__getitem__))
-    first, second, mask, ids = zip(*items, strict=True)
-    if kinds[0]:
-        return LayerBatch(torch.stack(first), torch.stack(second), torch.stack(mask), list(ids))
-    return UnmixedBatch(torch.stack(first), default_collate(list(second)), torch.stack(mask), list(ids))
+def _collate_unpaired(items: Sequence[_Unpaired]) -> UnpairedBatch:
+    layers = zip(*(item.layers for item in items), strict=True)
+    return UnpairedBatch(_collate([item.mixture for item in items]), [_collate(scenes) for scenes in layers])
+
+
+def _collate(items: Sequence[_Unmixed | _Mixed]) -> SceneBatch:
+    """A batch of scenes; a woven one where some of them are still to be blended and others are not."""
+    unmixed = [item for item in items if isinstance(item, _Unmixed)]
+    mixed = [item for item in items if isinstance(item, _Mixed)]
+    if not mixed:
+        return _unmixed(unmixed)
+    if not unmixed:
+        return _mixed(mixed)
+    first, second = itertools.count(), itertools.count(len(unmixed))
+    order = [next(first if isinstance(item, _Unmixed) else second) for item in items]
+    return WovenBatch(_unmixed(unmixed), _mixed(mixed), order)
+
+
+def _unmixed(items: list[_Unmixed]) -> UnmixedBatch:
+    sources, parameters, mask, names = zip(*items, strict=True)
+    return UnmixedBatch(torch.stack(sources), default_collate(list(parameters)), torch.stack(mask), list(names))
+
+
+def _mixed(items: list[_Mixed]) -> LayerBatch:
+    mixture, layers, mask, names = zip(*items, strict=True)
+    return LayerBatch(torch.stack(mixture), torch.stack(layers), torch.stack(mask), list(names))

@@ -10,7 +10,19 @@ from datamodules.errors import UserError
 
 Role = Literal["train", "select", "test"]
 Pairing = Literal["paired", "unpaired"]
-__all__ = ["ROLES", "LayerBatch", "LayerSpec", "Pairing", "Role", "Sample", "UnmixedBatch", "UserError", "WovenBatch"]
+__all__ = [
+    "ROLES",
+    "LayerBatch",
+    "LayerSpec",
+    "Pairing",
+    "Role",
+    "Sample",
+    "SceneBatch",
+    "UnmixedBatch",
+    "UnpairedBatch",
+    "UserError",
+    "WovenBatch",
+]
 
 ROLES: tuple[Role, ...] = ("train", "select", "test")
 
@@ -121,3 +133,19 @@ class WovenBatch(NamedTuple):
     unmixed: UnmixedBatch
     mixed: LayerBatch
     order: list[int]
+
+
+SceneBatch = UnmixedBatch | LayerBatch | WovenBatch
+"""What samples of whole scenes come as."""
+
+
+class UnpairedBatch(NamedTuple):
+    """A batch of unpaired training: the layers are not those of the mixtures.
+
+    Attributes:
+        mixtures: B samples, of which the mixtures are taken.
+        layers: K times B samples; layer i is taken of the i-th.
+    """
+
+    mixtures: SceneBatch
+    layers: list[SceneBatch]

@@ -28,6 +28,7 @@ TRAINING = (
     "benchmark.training.interruption.Resumable.on_train_batch_start",
     "benchmark.training.lightning_cli.UnblendCLI.__init__",
     "benchmark.training.lightning_cli.UnblendCLI.instantiate_trainer",
+    "benchmark.training.lightning_cli.trainer_defaults",
     "benchmark.scoring.score.image_seed",
     "benchmark.training.selection.Selection",
 )

@@ -221,8 +221,7 @@ def lacking(table: Table, found: list[Record]) -> list[str]:
             without = [
                 row.name
                 for row in table.rows
-                if row.method is not None
-                and not any(column.fits(record) and row.fits(record) for record in found)
+                if row.method is not None and not any(column.fits(record) and row.fits(record) for record in found)
             ]
             if without:
                 said.append(f"{column.title}: no record of {', '.join(without)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,41 +169,9 @@ class UnblendCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self._get(self.config_init, "trainer", default={})
-        root = Path(config.get("default_root_dir") or "runs/fit")
-        kwargs.setdefault("default_root_dir", str(root))
-        # Of one optimiser step, each process has so many batches; the budget counts images all the same.
-        self.datamodule.accumulate = config.get("accumulate_grad_batches") or 1
-        if self.datamodule.accumulate > 1 and not self.model.automatic_optimization:
-            raise UserError(
-                f"{self.model.card.title} steps its optimisers itself and cannot gather gradients: use accumulate 1."
-            )
-        if config.get("val_check_interval") is None:
-            kwargs.setdefault("val_check_interval", self.datamodule.select_every * self.datamodule.accumulate)
-        if not config.get("plugins"):
-            kwargs.setdefault("plugins", started_by_slurm())
-        if config.get("logger") in (None, True):
-            trains = self.subcommand in (None, "fit")
-            csv = Tolerant("the CSV logger", lambda: CSVLogger(str(root), name="", version=""))
-            kwargs.setdefault("logger", csv if trains else False)
-        chosen = ModelCheckpoint(
-            dirpath=root,
-            filename=Path(CHECKPOINT).stem,
-            monitor=SELECTED,
-            mode="max",
-            save_last=True,
-            enable_version_counter=False,
-        )
-        given = kwargs.get("callbacks") or config.get("callbacks") or []
-        given = given if isinstance(given, list) else [given]
-        kwargs["callbacks"] = [
-            *given,
-            FiniteLoss(),
-            Selection(self.datamodule.spec),
-            Resumable(root / RESUMABLE),
-            chosen,
-            LayerWriter(root / "layers", self.datamodule.spec),
-        ]
-        return super().instantiate_trainer(**kwargs)
+        refuse_to_gather(self.model, config)
+        trains = self.subcommand in (None, "fit")
+        return super().instantiate_trainer(**trainer_defaults(config, self.datamodule, trains), **kwargs)
 
     def before_fit(self) -> None:
         refuse(self.model, self.datamodule)
@@ -215,6 +183,43 @@ class UnblendCLI(LightningCLI):
 
     def before_predict(self) -> None:
         refuse(self.model, self.datamodule)
+
+
+def trainer_defaults(config: Mapping[str, Any], data: LayerDataModule, trains: bool) -> dict[str, Any]:
+    """What the Trainer gets where the command line leaves it open, and the callbacks that it always has.
+
+    Args:
+        config: the Trainer's options as the command line has them.
+        data: that it will run on; it says when the select role is consulted.
+        trains: whether it will train, and so has something to log.
+    """
+    root = Path(config.get("default_root_dir") or "runs/fit")
+    chosen: dict[str, Any] = {"default_root_dir": str(root)}
+    if config.get("val_check_interval") is None:
+        chosen["val_check_interval"] = data.select_every * (config.get("accumulate_grad_batches") or 1)
+    if not config.get("plugins"):
+        chosen["plugins"] = started_by_slurm()
+    if config.get("logger") in (None, True):
+        csv = Tolerant("the CSV logger", lambda: CSVLogger(str(root), name="", version=""))
+        chosen["logger"] = csv if trains else False
+    best = ModelCheckpoint(
+        dirpath=root,
+        filename=Path(CHECKPOINT).stem,
+        monitor=SELECTED,
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    given = config.get("callbacks") or []
+    ours = [
+        FiniteLoss(),
+        Selection(data.spec),
+        Resumable(root / RESUMABLE),
+        best,
+        LayerWriter(root / "layers", data.spec),
+    ]
+    chosen["callbacks"] = [*(given if isinstance(given, list) else [given]), *ours]
+    return chosen
 
 
 def started_by_slurm() -> list[SLURMEnvironment]:
@@ -231,3 +236,15 @@ def refuse(model: SeparationMethod, data: LayerDataModule) -> None:
     reason = model.card.accepts(data.spec)
     if reason is not None:
         raise UserError(f"{reason}.")
+
+
+def refuse_to_gather(model: SeparationMethod, config: Mapping[str, Any]) -> None:
+    """Check that a method can gather the gradients of several batches, if the Trainer's options ask for it.
+
+    Raises:
+        UserError: it steps its optimisers itself.
+    """
+    if (config.get("accumulate_grad_batches") or 1) > 1 and not model.automatic_optimization:
+        raise UserError(
+            f"{model.card.title} steps its optimisers itself and cannot gather gradients: use accumulate 1."
+        )

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from benchmark.plan import catalogue
 from datamodules.base import LAYER_SCENES, MIXTURE_SCENES, LayerDataModule
-from datamodules.types import LayerBatch, UnmixedBatch
+from datamodules.types import LayerBatch, UnmixedBatch, UnpairedBatch
 
 ENTRIES = list(catalogue.datasets().values())
 Stream = dict[str, tuple[torch.Tensor, torch.Tensor]]
@@ -170,12 +170,12 @@ def test_no_unpaired_batch_of_shapes_holds_a_triplet_however_few_the_scenes(laye
 
     data = Shapes(layers=layers, size=32, scenes=6, pairing="unpaired", images=64, batch_size=8, selections=1)
     data.setup()
-    for mixtures, *foreign in data.train_dataloader():
+    for mixtures, foreign in data.train_dataloader():
         own = {name.partition("-")[2] for name in mixtures.ids}
         drawn = [{name.partition("-")[2] for name in sample.ids} for sample in foreign]
         assert len(foreign) == layers
         assert all(not own & others for others in drawn)
-        mixed = data.on_after_batch_transfer([mixtures, *foreign], 0)
+        mixed = data.on_after_batch_transfer(UnpairedBatch(mixtures, foreign), 0)
         truth = data.on_after_batch_transfer(mixtures, 0)
         distance = (truth.layers[:, None] - mixed.layers[None]).abs().flatten(3).mean(3)
         assert float(distance.min()) > 1e-5

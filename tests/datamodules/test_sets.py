@@ -195,7 +195,7 @@ def scenes_of(data: Intrinsic) -> tuple[set[str], list[set[str]], set[str], set[
     """Objects whose mixtures train, whose layers train (layer by layer), that select, that test."""
     mixtures: set[str] = set()
     layers: list[set[str]] = [set(), set()]
-    for mixture, *foreign in data.train_dataloader():
+    for mixture, foreign in data.train_dataloader():
         mixtures |= {name.partition("-")[2] for name in mixture.ids}
         for names, sample in zip(layers, foreign, strict=True):
             names |= {name.partition("-")[2] for name in sample.ids}

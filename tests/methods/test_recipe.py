@@ -125,10 +125,8 @@ def test_gathered_gradients_count_as_one_step(tmp_path: Path) -> None:
     steps: list[int] = []
     update = method.update_average
     method.update_average = lambda step: (steps.append(step), update(step))[1]  # type: ignore[method-assign,func-returns-value]
-    stream = data()
-    stream.accumulate = 2
     trainer(tmp_path, enable_checkpointing=False, accumulate_grad_batches=2, limit_val_batches=0).fit(
-        method, datamodule=stream
+        method, datamodule=data()
     )
     assert steps == list(range(6))
 
