@@ -52,14 +52,17 @@ class AttentiveGAN(TrainedMethod):
         UserError: sizes that are impossible, or weights that cannot be had.
 
     Source: Qian et al., Attentive Generative Adversarial Network for Raindrop Removal from a Single Image, CVPR 2018,
-        Eq. 2 to 9, and the authors' code, which has the networks alone. Reconstructed: learning rate and Adam, after
-        pix2pix; a non-saturating loss of the generator; the first two levels of VGG19 for the perceptual loss, as mean
-        absolute differences. Generator and discriminator step at once. Ours: ``residual``, for small budgets.
+        Eq. 2 to 9, and the authors' code, which has the networks alone. Generator and discriminator step at once. Ours:
+        ``residual``, for small budgets.
     """
 
     card = MethodCard(
         title="AttentiveGAN", paper="Qian et al., Attentive Generative Adversarial Network, CVPR 2018", year=2018,
         supervision="paired", channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed=(
+            "learning rate and Adam, after pix2pix; a non-saturating loss of the generator; the first two levels of "
+            "VGG19 for the perceptual loss, as mean absolute differences"
+        ),
     )  # fmt: skip
     layer_names = ("background",)
     multiple = 4

@@ -66,6 +66,7 @@ class MethodCard:
         residual: True where the network corrects its mixture: before training, in restoration, the first layer is the
             mixture.
         host: why it computes on the host, through NumPy or else; empty where all of it runs on the device.
+        reconstructed: what paper and code leave open and was assumed here; empty where nothing was.
     """
 
     title: str
@@ -79,6 +80,7 @@ class MethodCard:
     low_precision: bool = True
     residual: bool = False
     host: str = ""
+    reconstructed: str = ""
 
     @property
     def trains(self) -> bool:

@@ -37,15 +37,15 @@ class BDN(TrainedMethod):
     Raises:
         UserError: a width or depth that is impossible.
 
-    Source: Yang et al., Seeing Deeply and Bidirectionally, ECCV 2018, Fig. 2 and Sec. 3; the networks as released.
-        Reconstructed, as neither text nor code has them: the weights of the losses and Adam's rate, both after pix2pix.
-        The paper trains one network after the other, and then all together; here they train together from the start.
+    Source: Yang et al., Seeing Deeply and Bidirectionally, ECCV 2018, Fig. 2 and Sec. 3; the networks as released. The
+        paper trains one network after the other, and then all together; here they train together from the start.
         ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(
         title="BDN", paper="Yang et al., Seeing Deeply and Bidirectionally, ECCV 2018", year=2018,
         supervision="paired", layers=(2,), scales=(1,), ordered_only=True,
+        reconstructed="the weights of the losses and Adam's rate, both after pix2pix",
     )  # fmt: skip
     smallest = 32
     betas = (0.5, 0.999)

@@ -47,14 +47,16 @@ class BIDeN(TrainedMethod):
         UserError: options that are impossible, or weights that cannot be had.
 
     Source: Han et al., Blind Image Decomposition, ECCV 2022, and the authors' code; VGG19 sees images in [−1, 1], not
-        normalised. Reconstructed: all networks step at once; where chance leaves no source, the likeliest is there; and
-        layers that are summed, or multiplied, are so where some are left out, too, in place of their mean.
-        ``residual`` is ours, for small budgets.
+        normalised. ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(
         title="BIDeN", paper="Han et al., Blind Image Decomposition, ECCV 2022", year=2022, supervision="paired",
         channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed=(
+            "all networks step at once; where chance leaves no source, the likeliest is there; and layers that are "
+            "summed, or multiplied, are so where some are left out, too, in place of their mean"
+        ),
     )  # fmt: skip
     multiple = 4
     smallest = 32

@@ -49,13 +49,16 @@ class BigTime(TrainedMethod):
     Source: Li & Snavely, Learning Intrinsic Image Decomposition from Watching the World, CVPR 2018, and the authors'
         code. SILS's "LK18" may be this paper or, by its way of naming, rather Lettry, Vanhoey & Van Gool 2018, of which
         no code is known. Left out: the dense smoothness of the albedo over space and time, which needs a bilateral
-        grid. Reconstructed: the sequences, and the weights of the shading's slopes, exp(−steadiness·d²) for a step d of
-        the median picture's logarithm. ``residual`` is ours, for small budgets.
+        grid. ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(
         title="BigTime", paper="Li & Snavely, Learning Intrinsic Image Decomposition from Watching the World, CVPR",
         year=2018, supervision="unpaired", layers=(2,), channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed=(
+            "the sequences, and the weights of the shading's slopes, exp(−steadiness·d²) for a step d of the median "
+            "picture's logarithm"
+        ),
     )  # fmt: skip
     layer_names = ("albedo", "shading")
 

@@ -45,18 +45,18 @@ class CascadeGAN(TrainedMethod):
     Raises:
         UserError: a depth that leaves no fourth convolution for attention to follow.
 
-    Source: Jia et al., Sec. 2; Fig. 1 to 3. Eq. 4 is misprinted there: it maximises over G, which it minimises
-        over; it is Eq. 2 that is meant, with λ·L1. Reconstructed after pix2pix, which the text follows: all sizes,
-        λ = 100, Adam. UGAN's discriminator sees mixtures alone, as a real mixture has no known clear image. Nor has
-        UGAN's output a ground truth to be near to: its L1 loss is taken to the clear image, so that it keeps the
-        scene. PAGAN's losses do not reach UGAN, which would learn to make its task easy. The layer that joins the
-        clear image is the data's second one. All networks step at once, where GANs usually alternate. ``residual`` is
-        ours, for small budgets.
+    Source: Jia et al., Sec. 2; Fig. 1 to 3. Eq. 4 is misprinted there: it maximises over G, which it minimises over; it
+        is Eq. 2 that is meant, with λ·L1. UGAN's discriminator sees mixtures alone, as a real mixture has no known
+        clear image. Nor has UGAN's output a ground truth to be near to: its L1 loss is taken to the clear image, so
+        that it keeps the scene. PAGAN's losses do not reach UGAN, which would learn to make its task easy. The layer
+        that joins the clear image is the data's second one. All networks step at once, where GANs usually alternate.
+        ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(
         title="UGAN + PAGAN", paper="Jia et al., Blind Image Separation Method Based on Cascade GANs", year=2021,
         supervision="unpaired", layers=(2,), scales=(1,), ordered_only=True,
+        reconstructed="all sizes, λ = 100 and Adam, after pix2pix, which the text follows",
     )  # fmt: skip
     smallest = 32
     betas = (0.5, 0.999)

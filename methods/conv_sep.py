@@ -1,11 +1,8 @@
 """ConvSep: denoise and enlarge the mixture with an autoencoder, then split it with two separators.
 
-Source: Ranganath et al., Image Separation Using Transformer Attention Models (ConvSep and LiGT), Sec. III, Fig. 2.
-The layer widths are reconstructed: of the designs that the text and Fig. 2 allow, this one has the
-paper's total of 2,846,224 parameters; that is no proof that it is the authors'. Likewise the loss:
-Eq. 2 is the Huber function of an image's whole L1 norm, which for δ = 1 has the L1 loss's gradient in
-nearly every image; but the text names it HuberLoss, as PyTorch does, whose is of each pixel. Assumed: the
-latter; ``loss: l1`` is the former.
+Source: Ranganath et al., Image Separation Using Transformer Attention Models (ConvSep and LiGT), Sec. III, Fig. 2. Eq.
+2 is the Huber function of an image's whole L1 norm, which for δ = 1 has the L1 loss's gradient in nearly every image;
+but the text names it HuberLoss, as PyTorch does, whose is of each pixel. ``loss: l1`` is the former.
 """
 
 from __future__ import annotations
@@ -60,6 +57,11 @@ class ConvSep(TrainedMethod):
         layers=(2,),
         channels=(1,),
         scales=(2,),
+        reconstructed=(
+            "the layer widths: of the designs that the text and Fig. 2 allow, this one has the paper's total of "
+            "2,846,224 parameters, which is no proof that it is the authors'; and the loss, which is PyTorch's "
+            "HuberLoss of each pixel"
+        ),
     )
     scale = 2
 

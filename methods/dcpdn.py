@@ -69,15 +69,14 @@ class DCPDN(TrainedMethod):
 
     Source: Zhang & Patel, Densely Connected Pyramid Dehazing Network, CVPR 2018, Eq. 2 to 9, and the authors' code.
         They test in training mode, where batch normalisation uses the tested picture's own statistics; here groups of
-        channels are normalised, in training and in testing. Reconstructed: all parts learn together from the start,
-        where theirs first learn one after the other; DenseNet's encoder starts at random, where theirs has ImageNet's
-        weights. Ours: VGG19 for VGG16; no dropout in the
-        airlight's U-Net; t is at least 0.05; ``residual``.
+        channels are normalised, in training and in testing. DenseNet's encoder starts at random, where theirs has
+        ImageNet's weights. Ours: VGG19 for VGG16; no dropout in the airlight's U-Net; t is at least 0.05; ``residual``.
     """
 
     card = MethodCard(
         title="DCPDN", paper="Zhang & Patel, Densely Connected Pyramid Dehazing Network, CVPR 2018", year=2018,
         supervision="paired", layers=(2,), channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed="all parts learn together from the start, where theirs first learn one after the other",
     )  # fmt: skip
     layer_names = ("background", "haze")
     smallest = 64

@@ -43,13 +43,16 @@ class DehazeNet(TrainedMethod):
 
     Source: Cai et al., IEEE TIP 2016, Sec. III and IV; recovery as in the authors' MATLAB code. Ours: Adam where the
         paper has gradient descent; weights that start after He where the paper has N(0, 0.001), and a last bias of ½,
-        in the middle of the bounded activation; ``least``. Reconstructed: patches come from the data's backgrounds, as
-        many from each picture as ``patches`` says; the border is repeated where the code mirrors it.
+        in the middle of the bounded activation; ``least``.
     """
 
     card = MethodCard(
         title="DehazeNet", paper="Cai et al., DehazeNet, IEEE TIP 2016", year=2016, supervision="paired",
         channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed=(
+            "patches come from the data's backgrounds, as many from each picture as `patches` says; the border is "
+            "repeated where the code mirrors it"
+        ),
     )  # fmt: skip
     layer_names = ("background", "haze")
 

@@ -54,15 +54,15 @@ class DIDMDN(TrainedMethod):
         UserError: sizes or a density that are impossible, or weights that cannot be had.
 
     Source: Zhang & Patel, Density-aware Single Image De-raining using a Multi-stream Dense Network, CVPR 2018, and the
-        authors' code. Each stream shows one map of each of its first five blocks, as the paper has it; by a slip of
-        the code all five are of the first block. Layers that the code makes but never calls are left out (5,647 of its
-        372,839 parameters). Reconstructed: VGG19's relu1_1 and relu2_1 stand for VGG16's relu1_2 and relu2_2. Ours:
-        ``residual``, for small budgets.
+        authors' code. Each stream shows one map of each of its first five blocks, as the paper has it; by a slip of the
+        code all five are of the first block. Layers that the code makes but never calls are left out (5,647 of its
+        372,839 parameters). Ours: ``residual``, for small budgets.
     """
 
     card = MethodCard(
         title="DID-MDN", paper="Zhang & Patel, Density-aware Single Image De-raining, CVPR 2018", year=2018,
         supervision="paired", channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed="VGG19's relu1_1 and relu2_1 stand for VGG16's relu1_2 and relu2_2",
     )  # fmt: skip
     layer_names = ("background",)
     multiple = smallest = 32

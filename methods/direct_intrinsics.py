@@ -42,13 +42,13 @@ class DirectIntrinsics(SteppedMethod):
         UserError: sizes that are impossible.
 
     Source: Narihira, Maire & Yu, Direct Intrinsics, ICCV 2015, Sec. 3 (MSCR with dropout, HC left out), and the
-        authors' code. Reconstructed: the coarse network is not started from ImageNet's weights but at random, as all
-        is, with He's start.
+        authors' code.
     """
 
     card = MethodCard(
         title="Direct Intrinsics", paper="Narihira, Maire & Yu, Direct Intrinsics, ICCV 2015", year=2015,
         supervision="paired", layers=(2,), channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed="the coarse network starts at random, by He's rule as all does, not from ImageNet's weights",
     )  # fmt: skip
     layer_names = ("albedo", "shading")
     multiple = 32

@@ -81,15 +81,17 @@ class DMGN(TrainedMethod):
     Source: Feng et al., DMGN. From the authors' code, which has one model for reflections and another for rain and
         haze: the corrections; that no gradient passes through the hypercolumn's VGG19; and for rain and haze that Eq. 9
         and 10 are left out, the refined correction is not bounded, and R is no correction of the mixture. Ours: there
-        the coarse background stays a correction, and R starts from black. Left out: the rescaling of A_r by its
-        batch's mean and maximum, for which an image would depend on its batch. Reconstructed: He's start for 3×3
-        convolutions, zero for the last of each generator; the critic of Eq. 14 is made Lipschitz by spectral
-        normalisation, where the text gives no stabiliser.
+        the coarse background stays a correction, and R starts from black. Left out: the rescaling of A_r by its batch's
+        mean and maximum, for which an image would depend on its batch.
     """
 
     card = MethodCard(
         title="DMGN", paper="Feng et al., Deep-Masking Generative Network", year=2021, supervision="paired",
         layers=(2,), channels=(3,), scales=(1,), ordered_only=True, residual=True,
+        reconstructed=(
+            "He's start for 3×3 convolutions, zero for the last of each generator; the critic of Eq. 14 is made "
+            "Lipschitz by spectral normalisation, where the text gives no stabiliser"
+        ),
     )  # fmt: skip
     version: ClassVar[int] = 2
     multiple = 4

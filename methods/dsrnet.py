@@ -54,15 +54,15 @@ class DSRNet(TrainedMethod):
     Raises:
         UserError: sizes that are impossible, or weights that cannot be had.
 
-    Source: Hu & Guo, Single Image Reflection Separation via Component Synergy, ICCV 2023, and the authors' code.
-        Left out: their synthesis of reflections, which is the data's, and the choice of the checkpoint on test sets.
-        Reconstructed: of data whose mixture is a mean, the sum is that of the mixture times the number of layers.
+    Source: Hu & Guo, Single Image Reflection Separation via Component Synergy, ICCV 2023, and the authors' code. Left
+        out: their synthesis of reflections, which is the data's, and the choice of the checkpoint on test sets.
         ``residual`` and layers without an order are ours.
     """
 
     card = MethodCard(
         title="DSRNet", paper="Hu & Guo, Single Image Reflection Separation via Component Synergy, ICCV 2023",
         year=2023, supervision="paired", layers=(1, 2), channels=(3,), scales=(1,),
+        reconstructed="of data whose mixture is a mean, the sum is that of the mixture times the number of layers",
     )  # fmt: skip
 
     def __init__(

@@ -32,8 +32,7 @@ class FastICA(SeparationMethod):
         spec: of the data.
 
     Source: Hyvärinen & Oja, Neural Networks 2000 (FastICA); Davies & James, Signal Processing 2007
-        (a single sensor's delayed copies as observations, filters grouped by spectrum; here shifts
-        of an image; reconstructed). Solver: scikit-learn.
+        (a single sensor's delayed copies as observations, filters grouped by spectrum). Solver: scikit-learn.
     """
 
     card = MethodCard(
@@ -42,6 +41,7 @@ class FastICA(SeparationMethod):
         year=2007,
         supervision="single-image",
         host="its solver is scikit-learn's, of NumPy arrays",
+        reconstructed="an image's observations, which are its shifts",
     )
     version: ClassVar[int] = 2
 

@@ -40,16 +40,18 @@ class FY18(TrainedMethod):
     Raises:
         UserError: sizes that are impossible.
 
-    Source: Fan et al., Revisiting Deep Intrinsic Image Decompositions, CVPR 2018, and the authors' code for MIT.
-        Reconstructed: all parts learn together from the first step on, where the authors train each network alone and
-        then both; what the networks draw is relative to the same grey as what they see; a block adds to its input once,
-        where the code's sum has a third term; and decay is decoupled. Left out: the authors' choice of the checkpoint
-        by the loss on test images.
+    Source: Fan et al., Revisiting Deep Intrinsic Image Decompositions, CVPR 2018, and the authors' code for MIT. Left
+        out: the authors' choice of the checkpoint by the loss on test images.
     """
 
     card = MethodCard(
         title="FY18", paper="Fan et al., Revisiting Deep Intrinsic Image Decompositions, CVPR 2018", year=2018,
         supervision="paired", layers=(2,), scales=(1,), ordered_only=True,
+        reconstructed=(
+            "all parts learn together from the first step on, where the authors train each network alone and then "
+            "both; what the networks draw is relative to the same grey as what they see; a block adds to its input "
+            "once, where the code's sum has a third term; and decay is decoupled"
+        ),
     )  # fmt: skip
     layer_names = ("albedo", "shading")
     multiple = 2

@@ -37,13 +37,16 @@ class GFN(TrainedMethod):
 
     Source: Ren et al., Gated Fusion Network for Single Image Dehazing, CVPR 2018, Eq. 1 to 6, and the authors' released
         network and solver, which has no adversarial term. Their decay is added to the gradient, here it is decoupled.
-        Reconstructed: which convolutions end the six groups that the confidence maps are made from (every third; the
-        last group has two). Ours: the maps start at ⅓ each.
+        Ours: the maps start at ⅓ each.
     """
 
     card = MethodCard(
         title="GFN", paper="Ren et al., Gated Fusion Network, CVPR 2018", year=2018, supervision="paired",
         channels=(3,), scales=(1,), ordered_only=True,
+        reconstructed=(
+            "which convolutions end the six groups that the confidence maps are made from (every third; the last "
+            "group has two)"
+        ),
     )  # fmt: skip
     layer_names = ("background", "haze")
     multiple = max(SCALES)

@@ -57,13 +57,13 @@ class JORDER(TrainedMethod):
         public; so the network and the losses are those of JORDER-E, Yang et al., Joint Rain Detection and Removal from
         a Single Image with Contextualized Deep Networks, TPAMI 2019, and its authors' code. Their cross-entropy is
         summed over 8 patches of 64×64 pixels of values up to 255, with weight 0.001, which the default is as a mean.
-        Reconstructed: a pixel is rain where any channel differs by half a grey level. Ours: the last convolution starts
-        at zero, so that the first answer is the mixture.
+        Ours: the last convolution starts at zero, so that the first answer is the mixture.
     """
 
     card = MethodCard(
         title="JORDER-E", paper="Yang et al., Joint Rain Detection and Removal, CVPR 2017 and TPAMI 2019", year=2019,
         supervision="paired", scales=(1,), ordered_only=True, residual=True,
+        reconstructed="a pixel is rain where any channel differs by half a grey level",
     )  # fmt: skip
     layer_names = ("background",)
 

@@ -1,18 +1,16 @@
 """LiGT: a transformer that restores and separates at once.
 
-Source: Ranganath et al., Image Separation Using Transformer Attention Models (ConvSep and LiGT), Sec. III, Fig. 3.
-Reconstructed. The text fixes a compressor of convolutions whose features go to a transformer encoder,
-a transformer decoder that attends from the features to the encoder's output, and an expander into
-two images, 2,301,865 parameters in all. Assumed here: one feature token for each cell of a 7×7 grid,
-4 + 4 pre-normalised layers, fixed sinusoidal positions, an expander with a head for each layer. A
-literal one-channel feature map of the same total learns far more slowly. Measured at width 0.25 and
-0.5, 60 s on one core, best assignment of layers, where half of the mixture has 17.4 dB: this grid
-18.7 dB (19.6 with heads 16 wide at every width, as here), a 14×14 grid at most 13.8 dB, being some
-six times slower; a skip from the features to the expander gained nothing.
+Source: Ranganath et al., Image Separation Using Transformer Attention Models (ConvSep and LiGT), Sec. III, Fig. 3. The
+text fixes a compressor of convolutions whose features go to a transformer encoder, a transformer decoder that attends
+from the features to the encoder's output, and an expander into two images, 2,301,865 parameters in all. A literal
+one-channel feature map of the same total learns far more slowly. Measured at width 0.25 and 0.5, 60 s on one core, best
+assignment of layers, where half of the mixture has 17.4 dB: this grid 18.7 dB (19.6 with heads 16 wide at every width,
+as here), a 14×14 grid at most 13.8 dB, being some six times slower; a skip from the features to the expander gained
+nothing.
 
 Eq. 2 is the Huber function of an image's whole L1 norm, which for δ = 1 has the L1 loss's gradient in nearly every
 image; but the text names it HuberLoss, as PyTorch does, whose is of each pixel and for δ = 1 half the squared error.
-Assumed: the latter; ``loss: l1`` is the former.
+``loss: l1`` is the former.
 """
 
 from __future__ import annotations
@@ -134,6 +132,10 @@ class LiGT(TrainedMethod):
         channels=(1,),
         scales=(2,),
         low_precision=False,
+        reconstructed=(
+            "one feature token for each cell of a 7×7 grid, 4 + 4 pre-normalised layers, fixed sinusoidal positions, "
+            "an expander with a head for each layer, and PyTorch's HuberLoss of each pixel"
+        ),
     )
     scale = 2
     multiple = 2

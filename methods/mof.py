@@ -40,13 +40,16 @@ class MOF(SeparationMethod):
     Source: Zhao et al., Multi-scale Optimal Fusion model for single image dehazing, 2019, with the constants of the
         authors' code; guided filter: Kou et al., IEEE TIP 2015, Eq. 5 to 15. Left out: the correction of exposure,
         without which the authors' demonstration saves its pictures, and the filter's sub-sampling, which saves time
-        alone. Reconstructed: the guide is luma, not their decolorisation; patches have the odd side next above theirs;
-        and a background that does not exceed 1 is not made brighter.
+        alone.
     """
 
     card = MethodCard(
         title="MOF", paper="Zhao et al., Multi-scale Optimal Fusion model for single image dehazing, 2019", year=2019,
         supervision="none", scales=(1,), ordered_only=True,
+        reconstructed=(
+            "the guide is luma, not their decolorisation; patches have the odd side next above theirs; and a "
+            "background that does not exceed 1 is not made brighter"
+        ),
     )  # fmt: skip
     layer_names = ("background", "haze")
 

@@ -47,13 +47,13 @@ class NAFNet(TrainedMethod):
     Raises:
         UserError: sizes that are impossible.
 
-    Source: Chen et al., Simple Baselines for Image Restoration, ECCV 2022, and the authors' code. Reconstructed: more
-        than one layer of output, a last layer that starts at zero, warm-up and averaged weights.
+    Source: Chen et al., Simple Baselines for Image Restoration, ECCV 2022, and the authors' code.
     """
 
     card = MethodCard(
         title="NAFNet", paper="Chen et al., Simple Baselines for Image Restoration, ECCV 2022", year=2022,
         supervision="paired", residual=True,
+        reconstructed="more than one layer of output, a last layer that starts at zero, warm-up and averaged weights",
     )  # fmt: skip
     betas = (0.9, 0.9)
 

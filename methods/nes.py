@@ -42,13 +42,13 @@ class NES(TrainedMethod):
     Source: Halperin, Ephrat & Hoshen, Neural Separation of Observed and Unobserved Distributions, ICML 2019, and the
         authors' code. They keep one estimate of X for each training mixture and refresh all of them between rounds.
         Here the last round's network is kept, and its estimate is made when a mixture comes: for mixtures that come
-        again it is the same estimate, and data that never yield a crop twice will do. Reconstructed: group
-        normalisation, where theirs normalises batches, in testing too.
+        again it is the same estimate, and data that never yield a crop twice will do.
     """
 
     card = MethodCard(
         title="NES", paper="Halperin, Ephrat & Hoshen, ICML 2019", year=2019, supervision="unpaired", layers=(2,),
         scales=(1,), ordered_only=True,
+        reconstructed="group normalisation, where theirs normalises batches, in testing too",
     )  # fmt: skip
     multiple = 16
     betas = (0.5, 0.999)

@@ -31,12 +31,13 @@ class NMF(SeparationMethod):
         spec: of the data.
 
     Source: Lee & Seung, Nature 1999 (factorisation); Smaragdis & Brown, WASPAA 2003 (a single
-        mixture as many observations, here image patches; reconstructed). Solver: scikit-learn.
+        mixture as many observations). Solver: scikit-learn.
     """
 
     card = MethodCard(
         title="NMF", paper="Lee & Seung, Nature 1999; single mixture: Smaragdis & Brown, WASPAA 2003", year=2003,
         supervision="single-image", host="its solver is scikit-learn's, of NumPy arrays",
+        reconstructed="an image's observations, which are its patches",
     )  # fmt: skip
     version: ClassVar[int] = 2
 

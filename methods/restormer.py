@@ -45,14 +45,17 @@ class Restormer(TrainedMethod):
     Raises:
         UserError: sizes that are impossible.
 
-    Source: Zamir et al., Restormer: Efficient Transformer for High-Resolution Image Restoration, CVPR 2022.
-        Reconstructed: more than one layer of output; a last layer that starts at zero; a learning rate that falls from
-        the start, where the paper holds it for 92 of 300 thousand steps. Left out: crops that grow during the run,
-        which are the data's, and the choice of the checkpoint on Rain100L, which is a test set.
+    Source: Zamir et al., Restormer: Efficient Transformer for High-Resolution Image Restoration, CVPR 2022. Left out:
+        crops that grow during the run, which are the data's, and the choice of the checkpoint on Rain100L, which is a
+        test set.
     """
 
     card = MethodCard(
         title="Restormer", paper="Zamir et al., Restormer, CVPR 2022", year=2022, supervision="paired", residual=True,
+        reconstructed=(
+            "more than one layer of output; a last layer that starts at zero; a learning rate that falls from the "
+            "start, where the paper holds it for 92 of 300 thousand steps"
+        ),
     )  # fmt: skip
 
     def __init__(

@@ -50,14 +50,16 @@ class RmNet(TrainedMethod):
         UserError: a size that is impossible.
 
     Source: Wen et al., Single Image Reflection Removal Beyond Linearity, CVPR 2019, Eq. 1 to 6, and the authors' code.
-        Reconstructed: both networks learn side by side, where the authors train synthesis first; removal's losses do
-        not reach synthesis; nine residual blocks; the data's mixtures are the real photographs. ``synthesis: given``
-        and ``residual`` are ours.
+        ``synthesis: given`` and ``residual`` are ours.
     """
 
     card = MethodCard(
         title="RmNet", paper="Wen et al., Reflection Removal Beyond Linearity, CVPR 2019", year=2019,
         supervision="unpaired", layers=(2,), scales=(1,), ordered_only=True,
+        reconstructed=(
+            "both networks learn side by side, where the authors train synthesis first; removal's losses do not reach "
+            "synthesis; nine residual blocks; the data's mixtures are the real photographs"
+        ),
     )  # fmt: skip
     smallest = 32
     betas = (0.5, 0.999)

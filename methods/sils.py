@@ -57,19 +57,21 @@ class SILS(TrainedMethod):
 
     Source: Liu & Lu, Separate In Latent Space (SILS). From the authors' code: α, the distance and the four levels that
         are compared, the networks, and a one-centred penalty. The default λ1 … λ3 are from a third party's
-        reproduction. Reconstructed: weights of Eq. 7 and 8, learning rate and momentums (from the authors' sibling
-        work), the penalty's norm over whole images (the authors' is over channels, pixel by pixel) and its weight, and
-        one step for generators and discriminators together where the paper alternates. The weight was tried on toy
-        images of 64×64 pixels (width 8, the paper's losses, PSNR on the select role, half of the mixture 21.96 dB on
-        both layers): with 0.1 23.0 and 23.1 dB after 10,000 images; without a penalty 22.2 and 21.6 after 6,000; with
-        10 the critics follow their penalty instead of the images, 17.7 and 20.1 after 5,000; with R1 of 10 they say
-        nearly the same of every image.
+        reproduction. The penalty's weight was tried on toy images of 64×64 pixels (width 8, the paper's losses, PSNR on
+        the select role, half of the mixture 21.96 dB on both layers): with 0.1 23.0 and 23.1 dB after 10,000 images;
+        without a penalty 22.2 and 21.6 after 6,000; with 10 the critics follow their penalty instead of the images,
+        17.7 and 20.1 after 5,000; with R1 of 10 they say nearly the same of every image.
     """
 
     version: ClassVar[int] = 4
     card = MethodCard(
         title="SILS", paper="Separate In Latent Space (SILS)", year=2020, supervision="unpaired",
         scales=(1,), ordered_only=True,
+        reconstructed=(
+            "weights of Eq. 7 and 8, learning rate and momentums (from the authors' sibling work), the penalty's norm "
+            "over whole images (the authors' is over channels, pixel by pixel) and its weight, and one step for "
+            "generators and discriminators together where the paper alternates"
+        ),
     )  # fmt: skip
     multiple = MULTIPLE
     smallest = SMALLEST

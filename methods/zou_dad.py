@@ -50,14 +50,17 @@ class ZouDAD(TrainedMethod):
 
     Source: Zou et al., Deep Adversarial Decomposition, CVPR 2020, and the authors' code: no normalisation in the U-Net
         and no bound on its output. Left out: their exclusion and kurtosis losses, which no published command uses.
-        Reconstructed: all networks step at once; the critics see the layers in the order that the L1 loss took; the
-        critics' loss is not divided by 10,000, which Adam would not feel; and the learning rate falls along a cosine or
-        not at all, where theirs falls to a tenth after half of the epochs. ``residual`` is ours, for small budgets.
+        ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(
         title="Zou et al. (DAD)", paper="Zou et al., Deep Adversarial Decomposition, CVPR 2020", year=2020,
         supervision="paired", layers=(1, 2), scales=(1,),
+        reconstructed=(
+            "all networks step at once; the critics see the layers in the order that the L1 loss took; the critics' "
+            "loss is not divided by 10,000, which Adam would not feel; and the learning rate falls along a cosine or "
+            "not at all, where theirs falls to a tenth after half of the epochs"
+        ),
     )  # fmt: skip
     betas = (0.5, 0.999)
 

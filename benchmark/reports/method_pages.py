@@ -12,7 +12,6 @@ from benchmark.plan.catalogue import Entry
 from benchmark.reports import published
 from benchmark.results.records import Record
 
-_SENTENCE = re.compile(r"(?<=[.:;])\s+(?=[A-Z])")
 _SECTIONS = ("Args:", "Attributes:", "Returns:", "Raises:", "Source:")
 
 
@@ -44,9 +43,13 @@ def page(entry: Entry, found: Sequence[Record]) -> str:
         "## What was reconstructed",
         "",
     ]
-    guesses = reconstructed(tree)
-    parts += [f"- {guess}" for guess in guesses] or ["Nothing is marked as reconstructed in its source."]
-    parts += ["", "## Measured against published", ""]
+    guesses = str(card.get("reconstructed", ""))
+    parts += [
+        f"{guesses[:1].upper()}{guesses[1:]}." if guesses else "Nothing is marked as reconstructed on its card.",
+        "",
+        "## Measured against published",
+        "",
+    ]
     tables = [table for table in published.tables().values() if any(row.method == entry.name for row in table.rows)]
     if not tables:
         parts += ["None of the five papers has numbers of it.", ""]
@@ -72,19 +75,6 @@ def prose(docstring: str) -> str:
             lines.append(line)
     text = "\n".join(lines).replace("``", "`")
     return re.sub(r"(?<!\\)([<>])", lambda sign: "&lt;" if sign[1] == "<" else "&gt;", text)
-
-
-def reconstructed(tree: ast.Module) -> list[str]:
-    """Sentences of a file's docstrings that say what was reconstructed, and the sentence after each."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            sentences = _SENTENCE.split(" ".join((ast.get_docstring(node) or "").split()))
-            for place, sentence in enumerate(sentences):
-                if "econstructed" in sentence:
-                    following = sentences[place + 1 : place + 2] if len(sentence) < 40 else []
-                    found.append(" ".join([sentence, *following]).replace("``", "`"))
-    return found
 
 
 def _against(entry: Entry, table: published.Table, found: Sequence[Record]) -> list[str]:
