@@ -73,24 +73,24 @@ class Training(TypedDict):
 
 
 class Cost(TypedDict):
-    """What one call on one test image costs.
+    """What one call on one test image costs; of supplied outputs nothing is known.
 
     Attributes:
-        parameters: of the networks.
+        parameters: of the networks; None where they are not known.
         flops: a multiply-add is two; None where none ran through torch.
-        latency_s: the median.
+        latency_s: the median; None where it is not known.
         latency_runs: calls that it is the median of.
         latency_threads: on the CPU; else None.
-        peak_memory_mib: of the tensors that the call made, at one time.
+        peak_memory_mib: of the tensors that the call made, at one time; None where it is not known.
         image: the mixture's (C, h, w).
     """
 
-    parameters: int
+    parameters: int | None
     flops: int | None
-    latency_s: float
+    latency_s: float | None
     latency_runs: int
     latency_threads: int | None
-    peak_memory_mib: float
+    peak_memory_mib: float | None
     image: list[int]
 
 
@@ -105,6 +105,8 @@ class Provenance(TypedDict):
         device: that scored.
         processes: that scored.
         execution: how the cell was run.
+        trained_on: of supplied outputs: data sets that the network learnt from, as whoever supplies them says.
+        by_its_author: of supplied outputs: whether the network's author supplies them.
     """
 
     commit: str | None
@@ -114,10 +116,17 @@ class Provenance(TypedDict):
     device: str
     processes: int
     execution: NotRequired[dict[str, Any]]
+    trained_on: NotRequired[list[str]]
+    by_its_author: NotRequired[bool]
 
 
 UNTRAINED = Training(images_seen=0, optimizer_steps=0, seconds=0.0, peak_memory_mib=0.0, select_psnr=None, curve=[])
 """What a record says where nothing was trained."""
+
+UNKNOWN_COST = Cost(
+    parameters=None, flops=None, latency_s=None, latency_runs=0, latency_threads=None, peak_memory_mib=None, image=[]
+)
+"""What a record says where pictures alone are known."""
 
 Kind = Literal["error", "out_of_memory", "time_limit", "killed"]
 

@@ -48,7 +48,7 @@ def _rows(suite: str, dataset: str, table: Sequence[Line]) -> list[str]:
     for line in chosen:
         name = TRIVIAL.get(line.first.method, tables.name_of(line.first))
         cells = [head, name, *(tables.text(line.judged(metric), metric) for metric in ("psnr", "ssim"))]
-        rows.append(f"| {' | '.join(cells)} | {line.first.cost['parameters']:,} |")
+        rows.append(f"| {' | '.join(cells)} | {tables.count_text(line.first.cost['parameters'])} |")
         head = ""
     return rows
 

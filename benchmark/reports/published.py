@@ -77,7 +77,7 @@ class Column:
         """
         first = group[0]
         if self.metric == "parameters":
-            return float(first.cost["parameters"]) / self.unit
+            return None if (count := first.cost["parameters"]) is None else count / self.unit
         means = [record.layer_means(self.metric, self.under(group)) for record in group]
         scored = list(first.spec["scored"])
         if self.layer == "average":

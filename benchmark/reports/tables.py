@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from benchmark.metrics.scales import METRICS, SCALES
 from benchmark.results import older
@@ -46,18 +46,24 @@ def costs(line: Line) -> list[str]:
     cost = line.first.cost
     trained = [record.training for record in line.records]
     return [
-        f"{cost['parameters']:,}",
+        count_text(cost["parameters"]),
         "–" if (flops := cost.get("flops")) is None else f"{flops / 1e9:.3g}",
-        f"{1000 * mean_cost(line, 'latency_s'):.3g}",
-        f"{mean_cost(line, 'peak_memory_mib'):.3g}",
+        "–" if (latency := mean_cost(line, "latency_s")) is None else f"{1000 * latency:.3g}",
+        "–" if (memory := mean_cost(line, "peak_memory_mib")) is None else f"{memory:.3g}",
         f"{round(fmean(training['images_seen'] for training in trained)):,}",
         f"{fmean(training['seconds'] for training in trained):.0f}",
     ]
 
 
-def mean_cost(line: Line, name: Literal["latency_s", "peak_memory_mib"]) -> float:
-    """A cost, mean over seeds."""
-    return fmean(record.cost[name] for record in line.records)
+def count_text(count: int | None) -> str:
+    """A number of parameters for people; a dash where it is not known."""
+    return "–" if count is None else f"{count:,}"
+
+
+def mean_cost(line: Line, name: Literal["latency_s", "peak_memory_mib"]) -> float | None:
+    """A cost, mean over seeds; None where it is not known."""
+    costs = [cost for record in line.records if (cost := record.cost[name]) is not None]
+    return fmean(costs) if costs else None
 
 
 def text(score: Score | None, measure: str) -> str:
@@ -129,10 +135,19 @@ def note(line: Line, table: Sequence[Line]) -> str:
     who = name_of(line.first)
     if line.unlike:
         return f"{who} is not ranked: {line.unlike}."
+    if line.first.supplied:
+        return f"{who}: {_supplied(line.first)}."
     if not line.target:
         lacking = " and ".join(layer for layer in target_of(table) if layer not in line.layers)
         return f"{who} does not give {lacking}: without every target layer it is ranked layer by layer only."
     return ""
+
+
+def _supplied(record: Record) -> str:
+    """What is known of supplied outputs, in words."""
+    by = "its author" if record.provenance.get("by_its_author") else "somebody else"
+    learnt = ", ".join(record.provenance.get("trained_on", [])) or "data that are not told"
+    return f"{len(record.ids)} images' pictures were supplied by {by}; trained on {learnt}"
 
 
 def notes(table: Sequence[Line]) -> list[str]:
@@ -265,7 +280,8 @@ def _csv_row(record: Record, protocol: str) -> list[Any]:
         *("" if mean is None else f"{mean:.6g}" for mean in means),
         " ".join(target), " ".join(record.layers),
         *(" ".join(f"{mean:.6g}" for mean in by_layer[measure]) for measure in MEASURES),
-        len(record.ids), cost["parameters"], cost.get("flops"), f"{cost['latency_s']:.6g}", cost["peak_memory_mib"],
+        len(record.ids), cost["parameters"], cost.get("flops"),
+        "" if (latency := cost["latency_s"]) is None else f"{latency:.6g}", cost["peak_memory_mib"],
         training["images_seen"], training["seconds"], " ".join(record.identities.values()),
         record.key[:12], record.score_key[:12], record.provenance.get("commit"),
     ]  # fmt: skip
@@ -339,9 +355,13 @@ def _scores(measured: Measured) -> dict[str, object]:
     }
 
 
-def six(value: float) -> float:
+@overload
+def six(value: float) -> float: ...
+@overload
+def six(value: None) -> None: ...
+def six(value: float | None) -> float | None:
     """A number to six digits: the same bytes wherever it was summed."""
-    return float(f"{value:.6g}")
+    return None if value is None else float(f"{value:.6g}")
 
 
 def latex(found: Lines) -> str:
@@ -358,7 +378,7 @@ def latex(found: Lines) -> str:
                 score = line.judged(metric)
                 shown = text(score, metric).replace("±", r"$\pm$")
                 row.append(rf"\textbf{{{shown}}}" if score and score.rank == 1 else shown)
-            parts.append(" & ".join([*row, f"{line.first.cost['parameters']:,}"]) + r" \\")
+            parts.append(" & ".join([*row, count_text(line.first.cost["parameters"])]) + r" \\")
         parts += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
     return "\n".join(parts)
 

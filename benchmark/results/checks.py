@@ -94,7 +94,11 @@ def _finite(value: Any) -> bool:
 _NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "spec": {"layers": list, "scored": list, "target": list, "ordered": bool, "mixing": str, "citation": str},
     "training": {"images_seen": int, "seconds": (int, float)},
-    "cost": {"parameters": int, "latency_s": (int, float), "peak_memory_mib": (int, float)},
+    "cost": {
+        "parameters": (int, type(None)),
+        "latency_s": (int, float, type(None)),
+        "peak_memory_mib": (int, float, type(None)),
+    },
     "provenance": {"device": str, "processor": str},
     "identities": {"method": str, "data": str, "training": str, "metrics": str},
 }
@@ -112,7 +116,8 @@ def _types(record: Record) -> Iterator[str]:
             return
     for part, keys in _NEEDED.items():
         for key, kind in keys.items():
-            if not isinstance(getattr(record, part).get(key), kind):
+            held = getattr(record, part)
+            if key not in held or not isinstance(held[key], kind):
                 yield f"{part}.{key} is missing or of the wrong kind"
     if not all(isinstance(identity, str) for identity in record.identities.values()):
         yield "identities has what is no text"

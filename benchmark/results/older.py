@@ -18,7 +18,7 @@ def version(record: Record, part: str) -> str:
         Such as ``of unet@1, this checkout has unet@2``.
     """
     now = _now(record, part)
-    if now is None or record.identities.get(part) == now:
+    if now is None or (record.supplied and part == "training") or record.identities.get(part) == now:
         return ""
     return f"of {record.identities.get(part)}, this checkout has {now}"
 

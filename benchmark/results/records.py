@@ -35,6 +35,9 @@ LEVELS_UP = 4
 LONGEST_LIST = 100_000_000
 """Bytes of a list of images that is read, at most."""
 
+SUPPLIED = "supplied"
+"""Stands for the class of a method, and for its training, where a stranger supplied the pictures."""
+
 _MEND = "remove it and run the suite again"
 _AGAIN = 0.05
 """Seconds after which a record is read once more: its header and arrays may just be replaced."""
@@ -58,7 +61,8 @@ class Record:
         key: of the cell: its configuration, seed and the first three identities.
         score_key: of the key, the data's digest and the identity of the metrics.
         data_digest: of the data's contents.
-        checkpoint_sha256: of the weights that were scored; None where nothing was trained.
+        checkpoint_sha256: of the weights that were scored, or of the list of supplied pictures beside the record
+            (``seedN.sha256``); None where nothing was trained.
         spec: the data's ``LayerSpec``.
         config: complete resolved configuration.
         training: images seen, optimiser steps, seconds, peak memory in MiB, PSNR on the select role in dB, and its
@@ -110,6 +114,12 @@ class Record:
     def complete(self) -> bool:
         """Whether it has scores of every target layer that has a truth in the test set."""
         return all(layer in self.layers for layer in self.spec["target"] if layer in self.spec["scored"])
+
+    @property
+    def supplied(self) -> bool:
+        """Whether a stranger supplied the pictures that were scored."""
+        model = self.config.get("model")
+        return isinstance(model, dict) and model.get("class_path") == SUPPLIED
 
     def values(self, metric: str, protocol: str | None = None) -> Vector:
         """(images, layers) of one metric under one protocol; default the task's own."""

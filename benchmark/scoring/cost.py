@@ -38,15 +38,17 @@ def measure(method: SeparationMethod, mixture: Tensor, *, seconds: float = 1.0, 
         are those of a few iterations, times as many as it takes.
     """
     lent = Lent(iterations=SHORTENED)
-    measured = _measure(lambda image: method(image, lent=lent), method, mixture, seconds, runs)
     share = method.iterations / lent.limit(method.iterations)
-    measured["latency_s"] *= share
-    measured["flops"] = round(measured["flops"] * share) if measured["flops"] else None
-    return measured
+    return _measure(lambda image: method(image, lent=lent), method, mixture, seconds, runs, share)
 
 
 def _measure(
-    separate: Callable[[Tensor], Tensor], method: SeparationMethod, mixture: Tensor, seconds: float, runs: int
+    separate: Callable[[Tensor], Tensor],
+    method: SeparationMethod,
+    mixture: Tensor,
+    seconds: float,
+    runs: int,
+    share: float,
 ) -> Cost:
     counter, memory = FlopCounterMode(display=False), TensorMemory()
     with counter, memory:
@@ -60,8 +62,8 @@ def _measure(
         times.append(time.perf_counter() - begin)
     return {
         "parameters": sum(parameter.numel() for parameter in method.parameters()) + method.parameters_per_image,
-        "flops": counter.get_total_flops() or None,
-        "latency_s": median(times),
+        "flops": round(share * counter.get_total_flops()) or None,
+        "latency_s": share * median(times),
         "latency_runs": len(times),
         "latency_threads": torch.get_num_threads() if mixture.device.type == "cpu" else None,
         "peak_memory_mib": round(memory.peak / 2**20, 1),

@@ -291,10 +291,11 @@ def _plots(table: Sequence[Line]) -> dict[str, object]:
     """Plots of the ranked lines, by what the table is judged by, under its own protocol."""
     points = [(line, score.mean) for line in table if line.ranked and (score := line.judged("psnr"))]
 
-    def against(cost: Any) -> list[plots.Point]:
-        return [plots.Point(tables.name_of(line.first), cost(line), psnr) for line, psnr in points]
+    def against(cost: Any, unit: float = 1) -> list[plots.Point]:
+        known = [(line, paid / unit, psnr) for line, psnr in points if (paid := cost(line)) is not None]
+        return [plots.Point(tables.name_of(line.first), paid, psnr) for line, paid, psnr in known]
 
-    latency = against(lambda line: 1000 * tables.mean_cost(line, "latency_s"))
+    latency = against(lambda line: tables.mean_cost(line, "latency_s"), 1e-3)
     parameters = against(lambda line: line.first.cost["parameters"])
     boxes = []
     for line, _ in points:
