@@ -21,7 +21,7 @@ from datamodules.errors import DataNotice
 
 GROUPS = {
     "Benchmarks": {"bench": "bench", "status": "bench", "leaderboard": "results", "compare": "results"},
-    "Your own results": {"score": "outputs", "explain": "results", "export": "results"},
+    "Your own results": {"score": "results", "explain": "results", "export": "results"},
     "Pictures and data": {"separate": "data", "show": "data", "list": "data", "doctor": "doctor"},
     "One method": {"fit": "lightning", "validate": "lightning", "predict": "lightning", "test": "lightning"},
     "Work on the project": {

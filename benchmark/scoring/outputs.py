@@ -228,12 +228,12 @@ class Reader:
             self.faults.append(f"cannot read {path}: {error}")
             return None
         for kind, applies in (
-            ("have 16 bits and are read at that depth", photo.bits == 16),
-            ("are grey and get three equal channels", len(photo.pixels) == 1 < self.channels),
-            ("are in colour and are averaged to grey", len(photo.pixels) > self.channels),
-            ("have a palette and are read as the colours that it names", palette),
-            ("have an opacity, which is left out", photo.alpha is not None),
-            ("are JPEGs, which lose something: write PNGs", lossy),
+            ("16 bits, read at that depth", photo.bits == 16),
+            ("grey, given three equal channels", len(photo.pixels) == 1 < self.channels),
+            ("in colour, averaged to grey", len(photo.pixels) > self.channels),
+            ("a palette, read as the colours that it names", palette),
+            ("with an opacity, which is left out", photo.alpha is not None),
+            ("JPEG, which loses something: write PNGs", lossy),
         ):
             if applies:
                 self.odd[kind].append(path)
@@ -248,11 +248,11 @@ class Reader:
 
     def notes(self) -> list[str]:
         """What was odd, a line for each kind."""
-        said = [f"{_some(self.outputs.folder, paths)} {kind}" for kind, paths in self.odd.items()]
+        said = [f"{_some(self.outputs.folder, paths)}: {kind}" for kind, paths in self.odd.items()]
         if self.resize and self.sizes:
-            said.append(f"{self._unlike()} were resized to the truth's size")
+            said.append(f"{self._unlike()}: resized to the truth's size")
         if self.outputs.extra:
-            said.append(f"{_some(self.outputs.folder, self.outputs.extra)} belong to no test image and are left out")
+            said.append(f"{_some(self.outputs.folder, self.outputs.extra)}: of no test image, left out")
         return said
 
     def wrong(self, missing: Mapping[str, Sequence[str]]) -> list[str]:
@@ -261,13 +261,13 @@ class Reader:
         Args:
             missing: layer -> ids of the images that have no picture of it.
         """
-        said = [
-            f"{len(ids)} images have no picture of {layer}: {', '.join(ids[:TOLD])}{' …' if len(ids) > TOLD else ''}"
-            for layer, ids in missing.items()
-            if ids
-        ]
+        said = []
+        for layer, ids in missing.items():
+            if ids:
+                names = ", ".join(ids[:TOLD]) + (" …" if len(ids) > TOLD else "")
+                said.append(f"no picture of {layer} for {len(ids)} of the images: {names}")
         if self.sizes and not self.resize:
-            said.append(f"{self._unlike()} are not of the truth's size: write them at that size, or say --resize")
+            said.append(f"{self._unlike()}: not of the truth's size; write them at that size, or say --resize")
         return [*said, *self.faults]
 
     def _unlike(self) -> str:

@@ -134,6 +134,9 @@ def standing(method: str, folder: Path, console: Console) -> None:
                 print(f"unblend: warning: not compared with {other}: {error}", file=sys.stderr)
                 continue
             results.append((groups[other][key][0], line))
+    if not results:
+        console.print("There is no other row of these data that it can be compared with.")
+        return
     corrected = holm([line.result.p for _, line in results])
     table = Table(title="PSNR minus that of each other row (dB)", title_justify="left")
     for name in ("data set", "against", "images", "difference", "95 % interval", "p (Holm)", "wins", ""):

@@ -68,7 +68,8 @@ def place(entry: catalogue.Entry, options: dict[str, Any], asked: str | None) ->
 
     Args:
         entry: of the data set's class.
-        options: that were given for it; a suite's data set may have more.
+        options: that were given for it; a suite's data set may have more. Without any, embedded or generated pictures
+            are meant, in no suite's table unless one is asked for.
         asked: name of a suite; default the task's own before the others.
 
     Raises:
@@ -85,7 +86,7 @@ def place(entry: catalogue.Entry, options: dict[str, Any], asked: str | None) ->
         for name, one in inspect.signature(kind).parameters.items()
     }
     given = {name: value for name, value in options.items() if value != defaults.get(name)}
-    for name in names:
+    for name in names if given or asked else []:
         for cell in suite.load(name):
             data = cell.config["data"]
             held = data["init_args"]
@@ -130,6 +131,8 @@ def score(
         UserError: something about the pictures forbids a score; all of it is told, and nothing is written.
     """
     method = safe_name("--name", "network", said.name)
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}: name the folder of your network's pictures.")
     data: LayerDataModule = entry.load()(**row.options, root=root)
     data.open()
     spec = data.spec
@@ -177,7 +180,7 @@ def score(
         "metrics": identity.of_metrics(),
     }
     side, step = lmse_window(*next(iter(data.test_dataloader())).layers.shape[-2:])
-    data_digest = write_data_digest(runs / row.suite / f"data-{row.dataset}.json", data.files())
+    data_digest = write_data_digest(runs / row.suite / "data" / f"{row.dataset}.json", data.files())
     key = of_value([config, digest, known["data"]])
     record = Record(
         suite=row.suite,
