@@ -8,18 +8,18 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from lightning import LightningDataModule, Trainer
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from datamodules.batches import Mixed, Unmixed, Unpaired, collate_scenes, collate_unpaired
 from datamodules.mixing import Mixing
 from datamodules.types import (
     LayerBatch,
@@ -116,44 +116,19 @@ def images_seen(trainer: Trainer, batch_size: int) -> int:
     return processed * batch_size // trainer.accumulate_grad_batches
 
 
-class _Unmixed(NamedTuple):
-    """One sample of an ``UnmixedBatch``, without the leading B."""
-
-    sources: torch.Tensor
-    parameters: dict[str, torch.Tensor]
-    mask: torch.Tensor
-    name: str
-
-
-class _Mixed(NamedTuple):
-    """One sample of a ``LayerBatch``, without the leading B."""
-
-    mixture: torch.Tensor
-    layers: torch.Tensor
-    mask: torch.Tensor
-    name: str
-
-
-class _Unpaired(NamedTuple):
-    """One sample of an ``UnpairedBatch``: a scene of the mixture, and one for each layer."""
-
-    mixture: _Unmixed | _Mixed
-    layers: list[_Unmixed | _Mixed]
-
-
-class _Samples(Dataset[_Unmixed | _Mixed | _Unpaired]):
+class _Samples(Dataset[Unmixed | Mixed | Unpaired]):
     """A role of a datamodule, sample by sample: unmixed where it is mixed here, else whole."""
 
     def __init__(self, data: LayerDataModule, role: Role) -> None:
         self.data, self.role = data, role
 
-    def __getitem__(self, k: int) -> _Unmixed | _Mixed | _Unpaired:
+    def __getitem__(self, k: int) -> Unmixed | Mixed | Unpaired:
         if self.role != "train" or self.data.pairing == "paired":
             return self._scene(k, 0, EVERY_SCENE)
         layers = range(len(self.data.spec["layers"]))
-        return _Unpaired(self._scene(k, 0, MIXTURE_SCENES), [self._scene(k, 1 + i, LAYER_SCENES) for i in layers])
+        return Unpaired(self._scene(k, 0, MIXTURE_SCENES), [self._scene(k, 1 + i, LAYER_SCENES) for i in layers])
 
-    def _scene(self, k: int, part: int, scenes: slice) -> _Unmixed | _Mixed:
+    def _scene(self, k: int, part: int, scenes: slice) -> Unmixed | Mixed:
         data, role = self.data, self.role
         generator = sample_generator(data.seed if role == "train" else EVALUATION_SEED, role, k, part)
         if role == "train" and data.crops_per_picture > 1:
@@ -163,9 +138,9 @@ class _Samples(Dataset[_Unmixed | _Mixed | _Unpaired]):
         if mask is None:
             mask = torch.ones(1, *sample.sources.shape[-2:], dtype=torch.bool)
         if sample.mixture is not None:
-            return _Mixed(sample.mixture, sample.sources, mask, sample.name)
+            return Mixed(sample.mixture, sample.sources, mask, sample.name)
         parameters = data.mixing_of(role).draw(generator, sample.sources.shape)
-        return _Unmixed(sample.sources, parameters, mask, sample.name)
+        return Unmixed(sample.sources, parameters, mask, sample.name)
 
 
 class LayerDataModule(LightningDataModule, ABC):
@@ -332,7 +307,7 @@ class LayerDataModule(LightningDataModule, ABC):
                 f"use a multiple of {parts}, or fewer devices."
             )
         sampler = RankSampler(self.images, rank, world, start=self._resumed_at)
-        collate = _collate if self.pairing == "paired" else _collate_unpaired
+        collate = collate_scenes if self.pairing == "paired" else collate_unpaired
         return self._loader("train", sampler, self.batch_size // parts, collate)
 
     def val_dataloader(self) -> DataLoader[LayerBatch]:
@@ -404,8 +379,8 @@ class LayerDataModule(LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def _collate_mixed(self, role: Role, items: Sequence[_Unmixed | _Mixed]) -> LayerBatch:
-        return self._mix(_collate(items), role)
+    def _collate_mixed(self, role: Role, items: Sequence[Unmixed | Mixed]) -> LayerBatch:
+        return self._mix(collate_scenes(items), role)
 
     def _mix(self, batch: SceneBatch, role: Role) -> LayerBatch:
         match batch:
@@ -421,31 +396,3 @@ class LayerDataModule(LightningDataModule, ABC):
                 places = torch.tensor(order, device=blended.mixture.device)
                 mixture, layers, mask = (torch.cat(pair)[places] for pair in zip(blended[:3], given[:3], strict=True))
                 return LayerBatch(mixture, layers, mask, [ids[i] for i in order])
-
-
-def _collate_unpaired(items: Sequence[_Unpaired]) -> UnpairedBatch:
-    layers = zip(*(item.layers for item in items), strict=True)
-    return UnpairedBatch(_collate([item.mixture for item in items]), [_collate(scenes) for scenes in layers])
-
-
-def _collate(items: Sequence[_Unmixed | _Mixed]) -> SceneBatch:
-    """A batch of scenes; a woven one where some of them are still to be blended and others are not."""
-    unmixed = [item for item in items if isinstance(item, _Unmixed)]
-    mixed = [item for item in items if isinstance(item, _Mixed)]
-    if not mixed:
-        return _unmixed(unmixed)
-    if not unmixed:
-        return _mixed(mixed)
-    first, second = itertools.count(), itertools.count(len(unmixed))
-    order = [next(first if isinstance(item, _Unmixed) else second) for item in items]
-    return WovenBatch(_unmixed(unmixed), _mixed(mixed), order)
-
-
-def _unmixed(items: list[_Unmixed]) -> UnmixedBatch:
-    sources, parameters, mask, names = zip(*items, strict=True)
-    return UnmixedBatch(torch.stack(sources), default_collate(list(parameters)), torch.stack(mask), list(names))
-
-
-def _mixed(items: list[_Mixed]) -> LayerBatch:
-    mixture, layers, mask, names = zip(*items, strict=True)
-    return LayerBatch(torch.stack(mixture), torch.stack(layers), torch.stack(mask), list(names))
