@@ -169,7 +169,8 @@ def explain(record: str) -> None:
     them; and what a choice on the test set would have gained, where `unblend bench --diagnose` looked.
 
     Args:
-        record: its file, such as leaderboards/rain/records/rain-rain100l/nafnet/seed0.json.
+        record: its file, such as leaderboards/rain/records/rain-rain100l/nafnet/seed0.json; or the folder of a suite's
+            run, for what choices on the test set would have gained in each cell.
     """
     from benchmark.reports import explain
 

@@ -128,6 +128,22 @@ UNKNOWN_COST = Cost(
 )
 """What a record says where pictures alone are known."""
 
+DIAGNOSIS = "diagnosis.json"
+"""In a cell's folder: what the checkpoints of all looks score on the test set."""
+
+
+class Look(TypedDict):
+    """One look of a training at the select role.
+
+    Attributes:
+        images_seen: before it.
+        test: PSNR in dB of its checkpoint on the test set, under the task's own protocol, of the task's own layers.
+    """
+
+    images_seen: int
+    test: float
+
+
 Kind = Literal["error", "out_of_memory", "time_limit", "killed"]
 
 
@@ -147,6 +163,8 @@ class Execution:
         channels_last: lay out the networks so, for training; convolutions may be faster.
         logger: wandb: curves, sample sheets and scores there, too; CSV files are always written.
         time_limit: minutes that a cell may take, over all its interruptions.
+        diagnose: score every look's checkpoint on the test set, too, of cells that are trained now: what a choice
+            there would gain goes into a file that no table reads, and `unblend explain` tells it.
     """
 
     root: str | None = None
@@ -160,6 +178,7 @@ class Execution:
     channels_last: bool = False
     logger: Literal["csv", "wandb"] = "csv"
     time_limit: float | None = None
+    diagnose: bool = False
 
     DECIDED: ClassVar[tuple[str, ...]] = ("nodes", "threads")
     """What the machine decides for each cell, and nobody is asked."""

@@ -12,13 +12,11 @@ from rich.table import Table
 from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.metrics.protocols import PROTOCOLS
+from benchmark.plan.execution import DIAGNOSIS, Look
 from benchmark.reports import published
 from benchmark.reports.tables import name_of
-from benchmark.results import checks
+from benchmark.results import checks, collection
 from benchmark.results.records import Record
-
-DIAGNOSIS = "diagnosis.json"
-"""In a cell's folder: what each look's checkpoint scores on the test set; no table reads it."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,15 @@ def explain(path: Path, console: Console) -> None:
     """Print a record under every convention, the papers' numbers beside, and what choosing on the test set would gain.
 
     Args:
-        path: of a record.
+        path: of a record; of a suite's folder what such choices would gain is told alone, cell by cell.
         console: to print on.
 
     Raises:
-        UserError: the record is missing or not sound.
+        UserError: the record is missing or not sound, or nobody looked in the suite's folder.
     """
+    if path.is_dir():
+        _suite(path, console)
+        return
     if not path.is_file():
         example = "leaderboards/rain/records/rain-rain100l/nafnet/seed0.json"
         raise UserError(f"no record {path}: name a record's file, such as {example}.")
@@ -95,24 +96,45 @@ def explain(path: Path, console: Console) -> None:
         "pixels, so that other conventions need the pictures (`unblend predict`, `unblend score`).",
         soft_wrap=True,
     )
-    told = _chosen_on_test(path, record)
-    if told:
-        console.print(told, soft_wrap=True)
+    console.print(_chosen_on_test(path, record), soft_wrap=True)
+
+
+def _suite(folder: Path, console: Console) -> None:
+    """What choices on the test set would gain, over a suite."""
+    gains = []
+    for path in sorted((folder / "records").glob("*/*/seed*.json")):
+        best = _best_on_test(path)
+        if best is not None:
+            record = checks.read(path)
+            gains.append((record, best["test"] - record.mean("psnr")))
+    if not gains:
+        raise UserError(
+            f"{folder}: no cell of it was diagnosed: train its cells with `unblend bench SUITE --diagnose`."
+        )
+    console.print("Best look on the test set minus the chosen one, PSNR in dB; in no leaderboard:", soft_wrap=True)
+    table = Table()
+    for head in ("data set", "method", "seed", "gain"):
+        table.add_column(head, justify="right" if head == "gain" else "left")
+    for record, gain in gains:
+        table.add_row(record.dataset, name_of(record), str(record.seed), f"{gain:+.2f}")
+    table.add_row("mean", "", "", f"{fmean(gain for _, gain in gains):+.2f}")
+    Console(file=console.file, width=max(console.width, 100), highlight=False).print(table)
+
+
+def _best_on_test(path: Path) -> Look | None:
+    """The look that scores best on the test set; None where nobody looked."""
+    folder = collection.Found(checks.read(path), path, False).cell if path.parents[2].name == "records" else None
+    held = read_json(folder / DIAGNOSIS) if folder else None
+    looks: list[Look] = held.get("looks", []) if isinstance(held, dict) else []
+    return max(looks, key=lambda look: look["test"], default=None)
 
 
 def _chosen_on_test(path: Path, record: Record) -> str:
-    """What a choice on the test set would have gained; empty where nobody looked."""
-    parts = path.absolute().parts
-    if "records" not in parts:
-        return ""
-    at = len(parts) - 1 - parts[::-1].index("records")
-    cell = Path(*parts[:at], "cells", *parts[at + 1 :]).with_suffix("")
-    looks = read_json(cell / DIAGNOSIS)
-    if not isinstance(looks, dict) or not looks.get("looks"):
+    """What a choice on the test set would have gained, in words."""
+    best = _best_on_test(path)
+    if best is None:
         return "What a choice on the test set would gain is not known: `unblend bench SUITE --diagnose` finds out."
-    best = max(looks["looks"], key=lambda look: look["test"])
-    gain = best["test"] - record.mean("psnr")
     return (
         f"Chosen on the test set, the look after {best['images_seen']:,} images would have {best['test']:.2f} dB, "
-        f"{gain:+.2f} dB of what was chosen on the select role; such numbers are never in a table."
+        f"{best['test'] - record.mean('psnr'):+.2f} dB of what was chosen on the select role; no table has them."
     )

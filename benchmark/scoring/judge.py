@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from benchmark.metrics import Scores, stored_for
+from benchmark.metrics import METRICS, Scores, stored_for
 from benchmark.metrics.layer_scores import LayerScores
 from benchmark.results.samples import SampleWriter
 from datamodules.base import LayerDataModule
@@ -17,7 +17,7 @@ Give = Callable[[str, Tensor, tuple[int, ...]], Tensor | None]
 
 
 def judge(
-    data: LayerDataModule, give: Give, sampler: SampleWriter | None = None
+    data: LayerDataModule, give: Give, sampler: SampleWriter | None = None, metrics: Sequence[str] = METRICS
 ) -> tuple[Scores, tuple[str, ...]] | None:
     """Score what is given for each image of the test role.
 
@@ -25,6 +25,7 @@ def judge(
         data: whose test role is scored.
         give: the layers of an image, or None where it has none; then all that remains is asked for, and not scored.
         sampler: writes a few images as pictures.
+        metrics: which.
 
     Returns:
         The scores, and the images' ids in the same order; None where an image had no layers.
@@ -35,7 +36,10 @@ def judge(
     data.open()
     spec = data.spec
     scores = LayerScores(
-        stored_for(spec["protocol"], spec["channels"]), ordered=spec["ordered"], expected=data.test_count
+        stored_for(spec["protocol"], spec["channels"]),
+        ordered=spec["ordered"],
+        metrics=metrics,
+        expected=data.test_count,
     )
     ids: list[str] = []
     whole = True

@@ -20,10 +20,10 @@ from benchmark.metrics import Scores, lmse_window, stored_for
 from benchmark.metrics.layer_scores import LayerScores
 from benchmark.plan import identity, precision
 from benchmark.plan.contents import of_file
-from benchmark.plan.execution import Cost, Fitted, Job, Provenance
+from benchmark.plan.execution import DIAGNOSIS, Cost, Fitted, Job, Provenance
 from benchmark.results import provenance, records, samples
-from benchmark.scoring import cost, latent
-from benchmark.training.fit import arguments
+from benchmark.scoring import cost, diagnosis, latent
+from benchmark.training.fit import LOOKS, arguments
 from benchmark.training.lightning_cli import UnblendCLI, started_by_slurm
 from datamodules.base import LayerDataModule
 from datamodules.types import LayerBatch, LayerSpec, UserError
@@ -261,3 +261,6 @@ def score(directory: Path) -> None:
             scores=scored.scores,
         ),
     )
+    if execution.diagnose and (directory / LOOKS).is_dir():
+        seed, out = job.config["seed_everything"], directory / DIAGNOSIS
+        diagnosis.diagnose(method.eval(), data, lambda name: image_seed(seed, name), directory / LOOKS, out)

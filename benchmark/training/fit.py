@@ -25,6 +25,9 @@ from datamodules.base import images_seen
 from methods.base import MethodCard, SeparationMethod
 from methods.recipe import TRAINED
 
+LOOKS = "looks"
+"""Folder of a cell with the weights of each look, while they are needed."""
+
 
 class ReportProgress(Callback):
     """Writes how far a run is, in images, and how fast, for whoever watches; at most twice a second."""
@@ -46,6 +49,21 @@ class ReportProgress(Callback):
             psnr = None if selected is None else round(float(selected), 3)
             report = {"half": "fit", "done": done, "total": data.images, "rate": rate, "select/psnr": psnr}
             write_json(self.path, report)
+
+
+class KeepLooks(Callback):
+    """Keeps the weights of each look at the select role, for who asks afterwards what another choice would have given.
+
+    Args:
+        folder: that they go to, each called by the images seen.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        seen = images_seen(trainer, trainer.datamodule.batch_size)  # type: ignore[attr-defined]
+        trainer.save_checkpoint(self.folder / f"{seen}.ckpt", weights_only=True)
 
 
 class LearningCurve(Callback):
@@ -134,6 +152,8 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
         curve = LearningCurve()
         # Before the checkpoint's callback, which saves what the others hold.
         trainer.callbacks[:0] = [ReportProgress(directory / "progress.json"), curve]  # type: ignore[attr-defined]
+        if execution.diagnose:
+            trainer.callbacks.append(KeepLooks(directory / LOOKS))  # type: ignore[attr-defined]
         prepare(trainer)
         shape_for_speed(model, execution)
         trainer.fit(model, datamodule=data, ckpt_path=str(resumable) if resume else None, weights_only=True)

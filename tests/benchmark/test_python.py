@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import doctest
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,12 @@ from rich.console import Console
 
 import benchmark
 from benchmark.errors import UserError
+from benchmark.plan.execution import DIAGNOSIS, Config, Execution, Job
 from benchmark.reports import explain, export
-from benchmark.results import collection
+from benchmark.results import checks, collection
+from benchmark.scoring.score import score
 from benchmark.speed.made import record as made
+from benchmark.training.fit import fit
 from benchmark.workflows import python
 from datamodules.pictures.images import Photo, write_photo
 
@@ -133,3 +137,33 @@ def test_a_number_is_explained_by_its_conventions_and_the_papers(tmp_path: Path)
     assert "all pixels of all images" in said
     with pytest.raises(UserError, match="no record"):
         explain.explain(tmp_path / "seed0.json", Console(file=stream))
+
+
+def test_looks_are_scored_on_the_test_set_after_the_choice(tmp_path: Path) -> None:
+    cell, path = tmp_path / "d/cells/digits/unet/seed0", tmp_path / "d/records/digits/unet/seed0.json"
+    data = {"images": 64, "batch_size": 16, "selections": 2, "test_images": 4}
+    config: Config = {
+        "seed_everything": 0,
+        "model": {"class_path": "methods.unet.UNet", "init_args": {"width": 4, "depth": 2}},
+        "data": {"class_path": "datamodules.digits.Digits", "init_args": data},
+        "trainer": {"precision": "32-true"},
+    }
+    identities = {"method": "unet@2", "data": "digits@2", "training": "training@2", "metrics": "metrics@1"}
+    how = Execution(accelerator="cpu", diagnose=True)
+    Job(config, how, "k", "s", str(path), identities, "d", "digits", "unet").write(cell)
+    fit(cell)
+    score(cell)
+    record = checks.read(path)
+    looks = json.loads((cell / DIAGNOSIS).read_text())["looks"]
+    assert [look["images_seen"] for look in looks] == [32, 64]
+    chosen = max(record.training["curve"], key=lambda point: point[1])[0]
+    own = next(look["test"] for look in looks if look["images_seen"] == chosen)
+    assert own == pytest.approx(record.mean("psnr"), abs=1e-3)
+    assert not (cell / "looks").exists()
+    stream = io.StringIO()
+    explain.explain(path, Console(file=stream, width=200))
+    assert "no table has them" in stream.getvalue()
+    explain.explain(tmp_path / "d", Console(file=stream, width=200))
+    assert "Best look on the test set minus the chosen one" in stream.getvalue()
+    with pytest.raises(UserError, match="no cell of it was diagnosed"):
+        explain.explain(tmp_path, Console(file=stream))
