@@ -186,7 +186,7 @@ def separate(
     Args:
         images: picture files, of 8 or 16 bits, grey or colour.
         model: method, or the class of the weights.
-        from_: weights that ship, such as rain/dmgn.
+        from_: weights that ship, such as rain/nafnet, or a folder of weights in the layout of the Hugging Face hub.
         checkpoint: weights, as `unblend fit` wrote them.
         out: folder that is written to.
         seed: of the pictures' randomness.
@@ -207,7 +207,7 @@ def separate(
     if from_ is not None and checkpoint is not None:
         raise UserError(f"--from {from_} and --checkpoint {checkpoint} are two: give one of them.")
     if from_ is not None:
-        built = checkpoints.trained(weights.find(from_).path, method)
+        built = checkpoints.trained(weights.folder_or_name(from_), method)
     elif checkpoint is not None:
         built = checkpoints.trained(Path(checkpoint), method)
     else:

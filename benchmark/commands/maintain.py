@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +51,7 @@ def _ship(cell: Path, name: str) -> None:
     from benchmark.results import weights
     from benchmark.workflows.ship import megabytes, ship
 
-    one = ship(cell, name)
+    one = ship(cell, name, os.environ.get("UNBLEND_DATA"))
     size, total = one.path.stat().st_size, sum(other.path.stat().st_size for other in weights.shipped().values())
     together = f"{megabytes(total)} of {megabytes(weights.TOGETHER)}"
     print(f"{one.name} ships with {megabytes(size)}, all together {together}: {one.path}")

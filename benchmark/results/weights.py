@@ -1,4 +1,4 @@
-"""Trained weights that ship: ``leaderboards/weights/TASK/NAME/weights.safetensors``, each with its record beside it.
+"""Trained weights that ship: ``leaderboards/weights/TASK/NAME/``, a folder in the hub's layout with their record.
 
 Whoever lists them, or names one, imports nothing heavy.
 """
@@ -19,7 +19,7 @@ FOLDER = catalogue.ROOT / "leaderboards" / "weights"
 LARGEST, TOGETHER = 10_000_000, 60_000_000
 """Bytes of one file, and of all of them: whoever clones the project gets them."""
 
-WEIGHTS, RECORD = "weights.safetensors", "record.json"
+WEIGHTS, RECORD = "model.safetensors", "record.json"
 """In the folder of each: what separates, and the record of the cell that it comes from."""
 
 HEADER = ("name", "method", "trained on", "scored on", "layers", "PSNR (dB)", "identity's (dB)", "size (MB)")
@@ -67,6 +67,18 @@ def find(name: str) -> Shipped:
         raise UserError(f"unknown weights {name!r}: none ship ({FOLDER} is empty); train a method, and --checkpoint.")
     text = str(unknown("weights", name, known))
     raise UserError(f"{text} There are {', '.join(known)}." if "did you mean" in text else text)
+
+
+def folder_or_name(given: str) -> Path:
+    """Where weights lie that somebody names: in a folder of their own, or among those that ship.
+
+    Args:
+        given: a path or a name; a folder counts first.
+
+    Raises:
+        UserError: neither is there.
+    """
+    return Path(given) if Path(given).is_dir() else find(given).path
 
 
 def offer(class_path: str) -> str:

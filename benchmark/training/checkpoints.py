@@ -18,11 +18,11 @@ from benchmark.plan.names import safe_name
 from datamodules.errors import UserError
 from methods.base import SeparationMethod
 
-METADATA = "unblend"
-"""Name of the one entry of our ``.safetensors`` files' metadata: JSON of what ``read`` gives beside ``state_dict``.
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+"""Of a folder in the layout of the Hugging Face hub: the weights, and what ``read`` gives beside ``state_dict``."""
 
-One, as safetensors writes several in any order, and the same weights should be the same bytes.
-"""
+LARGEST_CONFIG = 1_000_000
+"""Bytes of such a configuration that are read, at most."""
 
 VGG19 = "vgg19/"
 """In such a file, before the names of the VGG19 weights that a method was given; no submodule's name has a slash."""
@@ -32,14 +32,18 @@ def read(path: Path) -> dict[str, Any]:
     """What a checkpoint holds: ``state_dict`` and, where Lightning or ``unblend publish --weights`` wrote it, more.
 
     Args:
-        path: of a file that ``unblend fit`` or ``unblend publish --weights`` wrote, or of a ``.safetensors`` with the
-            weights alone.
+        path: of a file that ``unblend fit`` wrote, of a folder that ``unblend publish --weights`` wrote or the weights
+            in it, or of a ``.safetensors`` with the weights alone.
 
     Raises:
         UserError: there is no such file, it is not whole, or it holds Python objects, which could run code.
     """
     if str(path).startswith(("http:/", "https:/")):
         raise UserError(f"checkpoint {path}: download it first, and give the file.")
+    if path.is_dir():
+        path = path / WEIGHTS
+        if not path.is_file():
+            raise UserError(f"{path.parent} holds no weights: there is no {WEIGHTS} in it.")
     if not path.is_file():
         raise UserError(f"no checkpoint {path}: `unblend fit` writes runs/fit/best.ckpt.")
     try:
@@ -63,14 +67,20 @@ def read(path: Path) -> dict[str, Any]:
 def _safetensors(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-        text = (file.metadata() or {}).get(METADATA, "{}")
+    config = path.with_name(CONFIG)
+    if path.name != WEIGHTS or not config.is_file():
+        return {"state_dict": state}
+    if config.stat().st_size > LARGEST_CONFIG:
+        raise UserError(
+            f"{config} has {config.stat().st_size:,} bytes, at most {LARGEST_CONFIG:,} are read; get it anew."
+        )
     try:
-        more = json.loads(text)
+        more = json.loads(config.read_bytes())
     except (ValueError, RecursionError) as error:
         what = " ".join(str(error).split())[:200]
-        raise UserError(f"checkpoint {path}: its metadata {METADATA!r} is no JSON: {what}; get it anew.") from error
+        raise UserError(f"{config} is no JSON: {what}; get it anew.") from error
     if not isinstance(more, dict):
-        raise UserError(f"checkpoint {path}: its metadata {METADATA!r} is no mapping, but {text[:80]}; get it anew.")
+        raise UserError(f"{config} is no mapping, but {str(more)[:80]}; get it anew.")
     return {**more, "state_dict": state}
 
 

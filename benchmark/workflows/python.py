@@ -102,7 +102,7 @@ def load(name: str) -> Callable[[Picture], dict[str, Tensor]]:
     Raises:
         UserError: there are no such weights.
     """
-    path = Path(name) if Path(name).exists() else weights.find(name).path
+    path = Path(name) if Path(name).is_file() else weights.folder_or_name(name)
     method = checkpoints.trained(path).eval()
     spec: LayerSpec = method.hparams["spec"]
 

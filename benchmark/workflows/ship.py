@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,25 +16,35 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmark.errors import UserError
+from benchmark.files import write_json
 from benchmark.plan import catalogue, names
 from benchmark.results import checks, collection, records, weights
 from benchmark.results.collection import Found
+from benchmark.results.records import Record
 from benchmark.results.weights import LARGEST, RECORD, TOGETHER, WEIGHTS, Shipped
+from benchmark.scoring.judge import judge
+from benchmark.scoring.score import image_seed
 from benchmark.training import checkpoints
-from benchmark.workflows import publish
+from benchmark.workflows import model_card, publish
+from datamodules.base import LayerDataModule
 from methods.base import SeparationMethod
 from methods.networks.vgg import VGG19Features
+
+HALF = 0.01
+"""dB that weights of 16 bits may change a score by."""
 
 SIZES = (40, 56), (90, 71)
 """Pixels of the pictures that tell which weights are needed, and that the file is compared with its checkpoint on."""
 
 
-def ship(cell: Path, name: str) -> Shipped:
-    """Write a cell's weights and its record to ``leaderboards/weights/``; what is there by that name is replaced.
+def ship(cell: Path, name: str, root: str | None = None) -> Shipped:
+    """Write a cell's weights, their card and their record to ``leaderboards/weights/``; what is there is replaced.
 
     Args:
         cell: folder of the cell, ``SUITE/cells/DATASET/METHOD/seedN``.
         name: ``TASK/NAME``; the task is the data set's.
+        root: folder of the data sets; where the cell's are, the weights have 16 bits if that changes the score by
+            less than ``HALF``.
 
     Raises:
         UserError: a cell or record that is not sound, a name that does not fit, or weights that are too large.
@@ -47,25 +56,75 @@ def ship(cell: Path, name: str) -> Shipped:
         raise UserError(f"{cell} does not ship: {'; '.join(refused)}.")
     checkpoint = cell / "best.ckpt"
     method = checkpoints.trained(checkpoint).eval()
-    contents = packed(method, checkpoints.read(checkpoint)["hyper_parameters"], found.record.checkpoint_sha256)
-    _check_size(name, len(contents), method)
+    options = checkpoints.read(checkpoint)["hyper_parameters"]
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        written = Path(folder, target.name)
-        written.write_bytes(contents)
-        again = checkpoints.trained(written).eval()
+    with TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
+        folder = Path(temporary, target.name)
+        write(folder, method, options, found.record.checkpoint_sha256)
+        again = checkpoints.trained(folder).eval()
         for picture in pictures(method):
             if not torch.equal(_layers(method, picture), _layers(again, picture)):
                 raise UserError(
                     f"{cell} does not ship: what was written gives other layers than {checkpoint}; a method's "
                     "separation may depend on nothing but its options, its weights and its seeds."
                 )
-        # The record first: whoever sees the weights has it.
-        shutil.rmtree(target.parent / "images", ignore_errors=True)
-        records.write(target.with_name(RECORD), found.record)
-        written.chmod(0o644)
-        os.replace(written, target)
-    return Shipped(name, target)
+        complete(folder, name, found.record, root)
+        _check_size(name, (folder / WEIGHTS).stat().st_size, again)
+        aside = Path(temporary, "before")
+        if target.is_dir():
+            os.replace(target, aside)
+        os.replace(folder, target)
+    return Shipped(name, target / WEIGHTS)
+
+
+def complete(folder: Path, name: str, record: Record, root: str | None) -> None:
+    """Halve the weights in a folder where the score allows it, and write their record and their card beside them.
+
+    Args:
+        folder: with the weights.
+        name: ``TASK/NAME``.
+        record: of the cell that they come from.
+        root: folder of the data sets.
+    """
+    moved = _halve(folder, record, root)
+    records.write(folder / RECORD, record)
+    model_card.write(folder, name, record, moved)
+
+
+def _halve(folder: Path, record: Record, root: str | None) -> float | None:
+    """Store weights in 16 bits, if the score changes by less than ``HALF``; by how many dB, None where they stay."""
+    full = (folder / WEIGHTS).read_bytes()
+    state = checkpoints.read(folder)["state_dict"]
+    small = {key: value.half() if value.dtype == torch.float32 else value for key, value in state.items()}
+    (folder / WEIGHTS).write_bytes(save(small))
+    try:
+        moved = _psnr(checkpoints.trained(folder).eval(), record, root) - record.mean("psnr")
+    except UserError:  # the data are not here
+        moved = math.inf
+    if abs(moved) < HALF:
+        return moved
+    (folder / WEIGHTS).write_bytes(full)
+    return None
+
+
+def _psnr(method: SeparationMethod, record: Record, root: str | None) -> float:
+    """PSNR in dB of a method on a record's test images.
+
+    Raises:
+        UserError: the data are not here, or are others.
+    """
+    held = record.config["data"]
+    data: LayerDataModule = catalogue.load(held["class_path"])(**{**held["init_args"], "root": root})
+
+    def give(image: str, mixture: Tensor, shape: tuple[int, ...]) -> Tensor:
+        with torch.no_grad():
+            layers: Tensor = method(mixture[None], [image_seed(record.seed, image)])[0]
+        return layers[: shape[0]]
+
+    judged = judge(data, give, metrics=("psnr",))
+    if judged is None or judged[1] != record.ids:
+        raise UserError(f"the test images of {record.dataset} are not those of its record.")
+    return judged[0].mean("psnr", layers=[record.layers.index(layer) for layer in record.targets])
 
 
 def record_of(cell: Path) -> Found:
@@ -85,7 +144,7 @@ def record_of(cell: Path) -> Found:
 
 
 def place(found: Found, name: str) -> Path:
-    """Where weights of a name go.
+    """The folder that weights of a name go to.
 
     Raises:
         UserError: the name is not ``TASK/NAME``, or names another task.
@@ -94,11 +153,11 @@ def place(found: Found, name: str) -> Path:
     own = catalogue.dataset(found.record.config["data"]["class_path"]).folder
     if task != own or not short:
         raise UserError(f"--as {name}: it must be TASK/NAME, and the task is {own}, as in --as {own}/NAME.")
-    return weights.FOLDER / own / names.safe_name("--as", "name", short) / WEIGHTS
+    return weights.FOLDER / own / names.safe_name("--as", "name", short)
 
 
-def packed(method: SeparationMethod, options: dict[str, Any], checkpoint_sha256: str | None) -> bytes:
-    """A ``.safetensors`` file of what a method needs to separate, in float32, with the options to rebuild it.
+def write(folder: Path, method: SeparationMethod, options: dict[str, Any], checkpoint_sha256: str | None) -> None:
+    """Write what a method needs to separate, in float32, and the options to rebuild it, in the layout of the hub.
 
     A method does not say what is for training only. So pictures are separated, and the weights that no operation
     has touched are left out: critics, averaged weights' originals, batch normalisation's counters. Weights that
@@ -106,6 +165,7 @@ def packed(method: SeparationMethod, options: dict[str, Any], checkpoint_sha256:
     ones, so that nothing else is needed.
 
     Args:
+        folder: that is made.
         method: ready to separate, on the CPU.
         options: its constructor's, and its class path, as a checkpoint has them.
         checkpoint_sha256: of the checkpoint that the weights come from.
@@ -127,7 +187,9 @@ def packed(method: SeparationMethod, options: dict[str, Any], checkpoint_sha256:
         "left_out": sorted(state.keys() - kept.keys()),
         "checkpoint_sha256": checkpoint_sha256,
     }
-    return save(kept, {checkpoints.METADATA: json.dumps(about, allow_nan=False)})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(save(kept))
+    write_json(folder / checkpoints.CONFIG, about)
 
 
 class _Touched(TorchDispatchMode):  # type: ignore[no-untyped-call]
