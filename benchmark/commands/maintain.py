@@ -26,14 +26,17 @@ def new(kind: Literal["method", "data"], name: str, *, folder: str = ".") -> Non
     print(new.next_steps(kind, name, Path(folder)))
 
 
-def publish(run: str, *, partial: bool = False, weights: str | None = None, as_: str | None = None) -> None:
-    """Check a run's records and copy them to leaderboards/; or let --weights of a cell ship.
+def publish(
+    run: str, *, partial: bool = False, weights: str | None = None, as_: str | None = None, pictures: bool = False
+) -> None:
+    """Check a run's records and copy them to leaderboards/; or let --weights of a cell ship, or make --pictures.
 
     Args:
         run: folder of a suite's run, such as runs/quick.
         partial: publish what there is, though cells are missing.
         weights: instead, let the weights of this cell ship: DATASET/METHOD/seedN in the run, or its folder.
         as_: what these weights are called: TASK/NAME, such as rain/dmgn.
+        pictures: instead, separate embedded pictures by what is published on data that may not be passed on.
     """
     if (weights is None) != (as_ is None):
         raise UserError("weights ship under a name: give --weights CELL and --as TASK/NAME together.")
@@ -41,9 +44,11 @@ def publish(run: str, *, partial: bool = False, weights: str | None = None, as_:
         inside = Path(run, "cells", weights)
         _ship(inside if inside.is_dir() else Path(weights), as_)
         return
-    from benchmark.workflows.publish import publish
+    from benchmark.workflows.publish import illustrate, publish
 
-    if not publish(Path(run), Console(highlight=False), partial=partial):
+    if pictures:
+        illustrate(Path(run), Console(highlight=False))
+    elif not publish(Path(run), Console(highlight=False), partial=partial):
         raise SystemExit(1)
 
 

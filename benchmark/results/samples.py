@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmark.files import write_json
+from benchmark.files import read_json, write_json
 
 if TYPE_CHECKING:  # the page and `publish` ask for folders only
     from torch import Tensor
 
-COUNT = 3
+COUNT = 20
 """The first so many test images."""
+
+PUBLISHED = 6
+"""Of them, the first so many are passed on with the project: whoever clones it gets them."""
+
+FREE = ("none needed", "public domain", "CC0", "CC BY 4.0")
+"""How licences begin under which pictures may be passed on; those of research data may not."""
 
 SIDE = 256
 """Pixels of a picture's longer side, at most."""
@@ -30,16 +36,51 @@ def folder(record: Path) -> Path:
     return record.parents[3] / "samples" / record.parent.parent.name / record.parent.name / record.stem
 
 
+def free(spec: dict[str, Any]) -> bool:
+    """Whether pictures of such data may be passed on.
+
+    Args:
+        spec: of a record.
+    """
+    return str(spec.get("licence", "")).startswith(FREE)
+
+
+def stands_for(shown: Path, key: str) -> bool:
+    """Whether a folder holds embedded pictures that a record's method separated, in the place of its test images.
+
+    Args:
+        shown: the folder.
+        key: of the record.
+    """
+    notes = [read_json(path) for path in shown.glob("*.json")]
+    return any(isinstance(note, dict) and note.get("stands_for") == key for note in notes)
+
+
+def pass_on(here: Path, there: Path) -> None:
+    """Copy the first images of a record to where it is published.
+
+    Args:
+        here: folder of its samples; it need not be there.
+        there: folder that is written to.
+    """
+    for place in range(PUBLISHED):
+        for path in [here / f"{place}.json", *here.glob(f"{place}-*")]:
+            if path.is_file():
+                there.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, there / path.name)
+
+
 class SampleWriter:
     """Writes the first test images that pass through scoring, on whichever process they come.
 
     Args:
         where: folder of these samples.
         layers: names of the scored layers.
+        count: of images that are written, at most.
     """
 
-    def __init__(self, where: Path, layers: list[str]) -> None:
-        self.where, self.layers = where, layers
+    def __init__(self, where: Path, layers: list[str], count: int = COUNT) -> None:
+        self.where, self.layers, self.count = where, layers, count
 
     def clear(self) -> None:
         """Remove what an earlier run wrote."""
@@ -55,7 +96,7 @@ class SampleWriter:
             truth: (K, C, H, W) in [0, 1].
             estimates: (K', C, H, W), estimate k of layer k.
         """
-        if place >= COUNT:
+        if place >= self.count:
             return
         self.where.mkdir(parents=True, exist_ok=True)
         pictures = {"mixture": mixture / mixture.max().clamp_min(1)}  # a sum of layers is dimmed to fit

@@ -17,13 +17,10 @@ from benchmark.plan import catalogue, suite
 from benchmark.plan.contents import of_file
 from benchmark.reports import leaderboard
 from benchmark.reports.page import evidence
-from benchmark.results import checks, records, samples
+from benchmark.results import checks, collection, records, samples, weights
 from benchmark.results.collection import COMMITTED, Found
 from benchmark.results.records import Record
 from benchmark.running.places import places
-
-FREE = ("none needed", "public domain", "CC0", "CC BY 4.0")
-"""How licences begin under which pictures may be passed on; those of research data may not."""
 
 
 def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
@@ -64,8 +61,49 @@ def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
     for name in {one.record.suite for one in found}:
         forget_images(COMMITTED / name)
     console.print(f"published {len(found)} records to {COMMITTED}", soft_wrap=True)
+    without = sum(not samples.folder(path).is_dir() for path in _copies(found))
+    if without:
+        console.print(
+            f"{without} of them have no pictures that may be passed on: `unblend publish {folder} --pictures` makes some",
+            soft_wrap=True,
+        )
     leaderboard.build(None, console)
     return True
+
+
+def _copies(found: Sequence[Found]) -> list[Path]:
+    """Where the records of a run lie once they are published."""
+    return [(COMMITTED / one.record.suite / "records" / one.place).with_suffix(".json") for one in found]
+
+
+def illustrate(folder: Path, console: Console) -> None:
+    """Separate embedded pictures with each published method of data whose pictures may not be passed on.
+
+    Args:
+        folder: of a suite, in ``runs/`` where the weights are, or in ``leaderboards/``; weights that ship are found.
+        console: to tell what was done, and what has no pictures for lack of weights.
+
+    Raises:
+        UserError: none of its records is published.
+    """
+    from benchmark.scoring import stand_ins
+
+    here = collection.collect([folder])
+    published = [one for one in zip(here, _copies(here), strict=True) if one[1].is_file()]
+    if not published:
+        raise UserError(f"no record of {folder} is published: run `unblend publish {folder}` first.")
+    shipped = {one.record().checkpoint_sha256: one.path for one in weights.shipped().values()}
+    for one, path in published:
+        shown, record = samples.folder(path), one.record
+        if record.seed or samples.free(record.spec) or samples.stands_for(shown, record.key):
+            continue  # a page shows a method's first seed
+        own = one.cell / "best.ckpt"
+        try:
+            made = stand_ins.separate(record, own if own.is_file() else shipped.get(record.checkpoint_sha256), shown)
+            console.print(f"{one.place}: {len(made)} pictures in {shown}", markup=False, soft_wrap=True)
+        except UserError as error:
+            console.print(f"{one.place}: none: {error}", markup=False, soft_wrap=True)
+    leaderboard.build(None, console)
 
 
 def problems(one: Found) -> Iterator[str]:
@@ -156,9 +194,10 @@ def copy(one: Found, target: Path) -> None:
     path = (target / "records" / place).with_suffix(".json")
     records.write(path, record)
     shown = samples.folder(path)
-    shutil.rmtree(shown, ignore_errors=True)
-    if samples.folder(one.path).is_dir() and str(record.spec.get("licence", "")).startswith(FREE):
-        shutil.copytree(samples.folder(one.path), shown)
+    if not samples.stands_for(shown, record.key):
+        shutil.rmtree(shown, ignore_errors=True)
+    if samples.free(record.spec):
+        samples.pass_on(samples.folder(one.path), shown)
     log = evidence.log_of(one)
     if log:
         # Where a run was made is nobody's business.

@@ -1,0 +1,72 @@
+"""Pictures that may be passed on, in the place of test images that may not: the same weights on embedded pictures."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmark.errors import UserError
+from benchmark.files import read_json, write_json
+from benchmark.plan.execution import Execution
+from benchmark.plan.precision import FULL
+from benchmark.results import samples
+from benchmark.results.records import Record
+from benchmark.scoring.score import score_images
+from benchmark.training.checkpoints import trained
+from benchmark.training.fit import arguments
+from benchmark.training.lightning_cli import UnblendCLI
+
+KEPT = ("layers", "mixing")
+"""Options of a data set that say what its task is, whichever pictures it is made of."""
+
+SIZE = 192
+"""Pixels of a side, where the task lets it be chosen."""
+
+OPTIONS = {"size": SIZE, "evaluation_images": samples.PUBLISHED, "test_images": samples.PUBLISHED}
+
+
+def separate(record: Record, checkpoint: Path | None, shown: Path) -> list[Path]:
+    """Separate embedded pictures of a record's task with its method; what was in the folder is replaced.
+
+    Args:
+        record: of a method on data that may not be passed on.
+        checkpoint: its weights; None for a method that needs none.
+        shown: folder of the pictures; each gets a note with its scores and with what it stands for.
+
+    Returns:
+        The notes.
+
+    Raises:
+        UserError: the method is trained and there are no weights, or it cannot take the task's embedded pictures.
+    """
+    if record.checkpoint_sha256 is not None and checkpoint is None:
+        raise UserError(f"{record.title} on {record.dataset}: its weights are not here, so that it cannot be run.")
+    config = {**record.config, "data": _embedded(record.config["data"])}
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's, of what is meant: options beside a command line, no `srun`
+        cli = UnblendCLI(args=arguments(config, Execution(), Path(folder), FULL), run=False)
+        method, data = (trained(checkpoint) if checkpoint else cli.model), cli.datamodule
+        there = Path(folder, "samples")
+        scored = score_images(
+            method, data, seed=record.seed, folder=Path(folder), accelerator="cpu", used_precision=FULL, shown=there
+        )
+        if scored is None:  # pragma: no cover - one process alone
+            raise RuntimeError("stand-ins are separated in one process.")
+        psnr = dict(zip(scored.ids, scored.scores.values[scored.scores.protocols[0]]["psnr"].tolist(), strict=True))
+        for path in sorted(there.glob("*.json")):
+            note = read_json(path)
+            decibels = [round(value, 2) for value in psnr[note["id"]]]
+            write_json(path, {**note, "psnr": decibels, "stands_for": record.key, "from": data.spec["citation"]})
+        shutil.rmtree(shown, ignore_errors=True)
+        shutil.copytree(there, shown)
+    return sorted(shown.glob("*.json"))
+
+
+def _embedded(data: dict[str, Any]) -> dict[str, Any]:
+    """A data set's configuration with its embedded or generated pictures in the place of a real set's."""
+    given = data["init_args"]  # complete: what a class takes stands in it
+    kept = {name: given[name] for name in KEPT if given.get(name) is not None}
+    return {**data, "init_args": {**kept, **{name: value for name, value in OPTIONS.items() if name in given}}}
