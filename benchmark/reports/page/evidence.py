@@ -1,64 +1,24 @@
-"""What stands behind a page's numbers: pictures, logs, configurations, learning curves."""
+"""What stands behind a page's numbers: logs, configurations, learning curves."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmark.errors import UserError
-from benchmark.files import read_json
-from benchmark.plan.names import safe_name
 from benchmark.reports import tables
-from benchmark.results import samples
 from benchmark.results.collection import Found
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
 LOG_LINES = 40
-LARGEST_SAMPLE = 300_000
-"""Bytes of a picture that the page takes in."""
 
 
 def key_of(record: Record) -> tuple[str, str, int]:
     """What tells records of a suite apart."""
     return record.dataset, record.method, record.seed
-
-
-class Evidence:
-    """What the page's script reads: provenance of each line, scores under every protocol, and pictures."""
-
-    def __init__(self) -> None:
-        self.lines: list[dict[str, object]] = []
-        self.protocols: dict[str, object] = {}
-        self.samples: dict[str, object] = {}
-        self.pictures: dict[str, str] = {}
-
-    def text(self) -> str:
-        value = {
-            "lines": self.lines,
-            "protocols": self.protocols,
-            "samples": self.samples,
-            "pictures": self.pictures,
-        }
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        # Inside <script>, only this could end it.
-        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-    def picture(self, path: Path) -> str | None:
-        """Take in a picture; its key."""
-        kinds = {".png": "image/png", ".webp": "image/webp"}
-        if path.suffix not in kinds or not path.is_file() or path.stat().st_size > LARGEST_SAMPLE:
-            return None
-        contents = path.read_bytes()
-        key = hashlib.blake2b(contents, digest_size=9).hexdigest()
-        self.pictures[key] = f"data:{kinds[path.suffix]};base64,{base64.b64encode(contents).decode()}"
-        return key
 
 
 def curve(record: Record) -> list[tuple[float, float]]:
@@ -70,80 +30,44 @@ def curve(record: Record) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in pairs if all(isinstance(value, int | float) for value in (a, b))]
 
 
-def pictures(
-    table: Sequence[Line], of_record: dict[tuple[str, str, int], Found], data: Evidence
-) -> list[dict[str, object]]:
-    """For each sample image its mixture, truths and each method's layers, as keys of pictures."""
-    images: dict[str, dict[str, str]] = {}
-    for line in table:
-        folder = samples.folder(of_record[key_of(line.first)].path)
-        for note in (read_json(path) for path in sorted(folder.glob("*.json"))):
-            if not _sound(note):
-                continue
-            sources = images.setdefault(note["id"], {})
-            of_image = dict(zip(line.first.ids, line.first.values("psnr"), strict=True))
-            scores = of_image.get(note["id"], [])
-            for what, name in note["files"].items():
-                try:
-                    key = data.picture(folder / safe_name("sample", "file", name))
-                except UserError:
-                    continue
-                kind, _, place = what.partition("-")
-                if key is None or (place and int(place) >= len(note["layers"])):
-                    continue
-                if kind == "mixture":
-                    sources.setdefault("Mixture", key)
-                elif kind == "truth":
-                    sources.setdefault(f"Truth: {note['layers'][int(place)]}", key)
-                else:
-                    psnr = f", {scores[int(place)]:.2f} dB" if int(place) < len(scores) else ""
-                    label = f"{tables.name_of(line.first)}: {note['layers'][int(place)]}{psnr}"
-                    sources[label] = key
-    first = {"Mixture": 0, "Truth": 1}
+def provenance(line: Line, found: Sequence[Found], log_bytes: int) -> dict[str, object]:
+    """All that is known of where a line's numbers come from: what its seeds share, and what each has of its own.
 
-    def rank(pair: tuple[str, str]) -> int:
-        return first.get(pair[0].partition(":")[0], 2)
-
-    return [{"id": name, "sources": sorted(images[name].items(), key=rank)} for name in sorted(images)]
-
-
-def _sound(note: Any) -> bool:
-    if not isinstance(note, dict) or not isinstance(note.get("id"), str) or not isinstance(note.get("files"), dict):
-        return False
-    layers = note.get("layers")
-    known = all(
-        what == "mixture" or (what.partition("-")[0] in ("truth", "estimate") and what.partition("-")[2].isdigit())
-        for what in note["files"]
-    )
-    return known and isinstance(layers, list) and all(isinstance(layer, str) for layer in layers)
-
-
-def provenance(line: Line, found: Sequence[Found]) -> dict[str, object]:
-    """All that is known of where a line's numbers come from, one entry for each seed."""
+    Args:
+        line: of a table.
+        found: the records of its seeds.
+        log_bytes: of each seed's log, the end of it.
+    """
+    seeds = [_of_seed(one, log_bytes) for one in found]
+    first = seeds[0]
+    shared = {name for name, value in first.items() if all(other[name] == value for other in seeds)} - {"seed"}
     return {
         "title": tables.name_of(line.first),
         "config": yaml.safe_dump(line.first.config, sort_keys=False, allow_unicode=True),
-        "seeds": [
-            {
-                "seed": one.record.seed,
-                "published": one.committed,
-                "psnr": [f"{name} {mean:.2f}" for name, mean in _named_means(one.record)],
-                "commit": one.record.provenance.get("commit"),
-                "time": one.record.provenance.get("time"),
-                "device": one.record.provenance.get("device"),
-                "processor": one.record.provenance.get("processor"),
-                "processes": one.record.provenance.get("processes"),
-                "versions": one.record.provenance.get("versions", {}),
-                "identities": one.record.identities,
-                "key": one.record.key,
-                "score": one.record.score_key,
-                "data": one.record.data_digest,
-                "weights": one.record.checkpoint_sha256,
-                "training": {key: value for key, value in one.record.training.items() if not isinstance(value, list)},
-                "log": log_of(one),
-            }
-            for one in found
-        ],
+        "shared": {name: value for name, value in first.items() if name in shared},
+        "seeds": [{name: value for name, value in one.items() if name not in shared} for one in seeds],
+    }
+
+
+def _of_seed(one: Found, log_bytes: int) -> dict[str, Any]:
+    made, record = one.record.provenance, one.record
+    return {
+        "seed": record.seed,
+        "published": one.committed,
+        "psnr": [f"{name} {mean:.2f}" for name, mean in _named_means(record)],
+        "commit": made.get("commit"),
+        "time": made.get("time"),
+        "device": made.get("device"),
+        "processor": made.get("processor"),
+        "processes": made.get("processes"),
+        "versions": made.get("versions", {}),
+        "identities": record.identities,
+        "key": record.key,
+        "score": record.score_key,
+        "data": record.data_digest,
+        "weights": record.checkpoint_sha256,
+        "training": {key: value for key, value in record.training.items() if not isinstance(value, list)},
+        "log": log_of(one).encode()[-log_bytes:].decode(errors="ignore") if log_bytes else "",
     }
 
 

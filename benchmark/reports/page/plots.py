@@ -117,7 +117,7 @@ def scatter(points: Sequence[Point], x_title: str, y_title: str) -> str:
             f'<circle class="{marker}" cx="{across(point)}" cy="{y(point.quality)}" r="{5 if on_front else 4}">'
             f"<title>{tip}</title></circle>"
         )
-    for point in sorted(front, key=lambda point: -point.quality):
+    for point in sorted(points, key=lambda point: (point not in front, -point.quality)):
         parts += _label(point.name, across(point), y(point.quality), taken)
     return _svg(parts, f"{y_title} against {x_title}", WIDTH, HEIGHT)
 
