@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -44,7 +45,8 @@ def separate(record: Record, checkpoint: Path | None, shown: Path) -> list[Path]
     """
     if record.checkpoint_sha256 is not None and checkpoint is None:
         raise UserError(f"{record.title} on {record.dataset}: its weights are not here, so that it cannot be run.")
-    config = {**record.config, "data": _embedded(record.config["data"])}
+    config = deepcopy(record.config)
+    config["data"]["init_args"] = _embedded(config["data"]["init_args"])
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's, of what is meant: options beside a command line, no `srun`
         cli = UnblendCLI(args=arguments(config, Execution(), Path(folder), FULL), run=False)
@@ -65,8 +67,11 @@ def separate(record: Record, checkpoint: Path | None, shown: Path) -> list[Path]
     return sorted(shown.glob("*.json"))
 
 
-def _embedded(data: dict[str, Any]) -> dict[str, Any]:
-    """A data set's configuration with its embedded or generated pictures in the place of a real set's."""
-    given = data["init_args"]  # complete: what a class takes stands in it
+def _embedded(given: dict[str, Any]) -> dict[str, Any]:
+    """A data set's options with its embedded or generated pictures in the place of a real set's.
+
+    Args:
+        given: complete, so that what a class takes stands in it.
+    """
     kept = {name: given[name] for name in KEPT if given.get(name) is not None}
-    return {**data, "init_args": {**kept, **{name: value for name, value in OPTIONS.items() if name in given}}}
+    return {**kept, **{name: value for name, value in OPTIONS.items() if name in given}}

@@ -64,7 +64,7 @@ def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
     without = sum(not samples.folder(path).is_dir() for path in _copies(found))
     if without:
         console.print(
-            f"{without} of them have no pictures that may be passed on: `unblend publish {folder} --pictures` makes some",
+            f"{without} lack pictures that may be passed on: `unblend publish {folder} --pictures` makes them",
             soft_wrap=True,
         )
     leaderboard.build(None, console)

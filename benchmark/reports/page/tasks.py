@@ -25,9 +25,7 @@ class Task:
 
 
 TASKS = (
-    Task(
-        "reflection", "Reflection", "A photograph through glass becomes the scene behind it and what the glass mirrors."
-    ),
+    Task("reflection", "Reflection", "A photograph through glass becomes the scene behind it and the mirrored one."),
     Task("rain", "Rain", "A rainy photograph becomes the scene and the streaks before it."),
     Task("haze", "Haze", "A hazy photograph becomes the clear scene and the light that the haze scatters."),
     Task("clouds", "Clouds", "A satellite's picture becomes the ground and the clouds above it."),

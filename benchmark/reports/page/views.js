@@ -29,7 +29,7 @@ const hero = (task, turn) => {
   }
   const best = view.scores[0].findIndex((cells) => cells[0] === "1");
   const score = best < 0 ? "no row is ranked" : `best of ${view.rows.length}: ${nameOf(view.rows[best])}, ${view.scores[0][best][1].replace("!", "")} dB`;
-  card.append(make("h3", {}, make("a", { href: `#${view.id}`, textContent: task.title })), make("p", { textContent: task.says }),
+  card.append(make("h2", {}, make("a", { href: `#${view.id}`, textContent: task.title })), make("p", { textContent: task.says }),
     make("p", { className: "small", textContent: `${view.label}, ${score}` }));
   if (views.length > 1) card.append(make("p", { className: "small" }, "All sets: ", ...views.flatMap((one, i) => [i ? ", " : "", make("a", { href: `#${one.id}`, textContent: one.label })])));
   return card;
@@ -113,7 +113,7 @@ const firstCell = (view, row, linked) => {
   const button = make("button", { type: "button", className: "who", textContent: title, title: "where these numbers come from" });
   button.addEventListener("click", () => origin(data.lines[view.lines[row]]));
   const made = make("th", { scope: "row" }, button);
-  if (linked) made.append(" ", labelled(make("a", { className: "here", href: `#${view.id}/${key}`, textContent: "#" }), `link to ${nameOf(view.rows[row])}`));
+  if (linked) made.append(" ", labelled(make("a", { className: "here", href: `#${view.id}/${key}` }), `link to ${nameOf(view.rows[row])}`));
   if (variant) made.append(make("small", { textContent: variant }));
   if (!view.published[row]) made.append(make("small", { className: "badge", textContent: "not published" }));
   return made;
@@ -154,7 +154,7 @@ const tablesOf = (view) => {
 };
 
 const plotsOf = ({ plots, judged, protocols }) => {
-  const figure = (title, says, svg, ...more) => (svg ? [make("figure", {}, make("figcaption", {}, make("b", { textContent: title }), says), drawing(svg), ...more)] : []);
+  const figure = (title, says, svg, ...more) => (svg ? [make("figure", { tabIndex: 0 }, make("figcaption", {}, make("b", { textContent: title }), says), drawing(svg), ...more)] : []);
   const legend = make("ul", { className: "legend" }, ...plots.legend.map((name, i) => make("li", { className: `c${i}` }, make("i"), name)));
   return make("div", {}, make("p", { className: "small", textContent: `Plots are of ${judged}, under ${protocols[0][0]}.` }), make("div", { className: "plots" },
     ...figure("Quality against latency", "The line is the Pareto front: nothing is both faster and better.", plots.latency),

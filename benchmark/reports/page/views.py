@@ -181,10 +181,10 @@ def _plots(table: Sequence[Line]) -> dict[str, object]:
     psnr = MEASURES["psnr"].heading
 
     def against(title: str, cost: Any) -> str:
-        found = [(line, cost(line), quality) for line, quality in points]
-        given = [
-            plots.Point(tables.name_of(line.first), cost, quality) for line, cost, quality in found if cost is not None
-        ]
+        given = []
+        for line, quality in points:
+            spent = cost(line)
+            given += [] if spent is None else [plots.Point(tables.name_of(line.first), spent, quality)]
         return plots.scatter(given, title, psnr)
 
     boxes = []
