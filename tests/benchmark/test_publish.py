@@ -14,7 +14,7 @@ import pytest
 
 from benchmark.metrics.scores import Scores
 from benchmark.plan import suite
-from benchmark.results import collection, records
+from benchmark.results import collection, records, samples
 from benchmark.workflows import publish as publishing
 
 SUITE = """
@@ -187,3 +187,24 @@ def test_pictures_of_research_data_stay_where_they_are(project: Path, publish: P
     assert (project / "leaderboards/tiny/records/digits/unet/seed0.json").is_file()
     assert not (project / "leaderboards/tiny/samples/digits/unet/seed0").exists()
     assert (project / "leaderboards/tiny/samples/digits/identity/seed0/0-mixture.png").is_file()
+
+
+def test_embedded_pictures_stand_for_those_of_research_data(project: Path, publish: Publish) -> None:
+    spec = json.loads((project / "runs/tiny/records/digits/unet/seed0.json").read_text())["spec"]
+    restore = [spoil(project, method, spec={**spec, "licence": "research only"}) for method in ("unet", "identity")]
+    status, said = publish()
+    assert status == 0, said
+    assert "2 lack pictures that may be passed on: `unblend publish runs/tiny --pictures` makes them" in said
+    status, said = publish("--pictures")
+    assert status == 0, said
+    for method in ("unet", "identity"):
+        notes = sorted((project / f"leaderboards/tiny/samples/digits/{method}/seed0").glob("*.json"))
+        assert len(notes) == samples.PUBLISHED
+        note = json.loads(notes[0].read_text())
+        assert note["from"].startswith("Alpaydin")
+        assert len(note["psnr"]) == 2
+    assert "data:image/png" in (project / "leaderboards/index.html").read_text()
+    status, said = publish()
+    assert "lack pictures" not in said, "the same record keeps them"
+    for one in restore:
+        one()

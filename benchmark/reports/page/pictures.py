@@ -29,8 +29,8 @@ KINDS = {".png": "image/png", ".webp": "image/webp"}
 TENS = 10
 """So many images are listed that a method does worst on, and as many that it does best on."""
 
-REFERENCE = 24
-"""Bytes, at most, of a picture's key where a data set names it."""
+REFERENCE = 64
+"""Bytes, at most, that a data set needs to name a picture, with its score."""
 
 
 @dataclass
