@@ -194,6 +194,7 @@ def test_filter_and_views(tab: Any) -> None:
     assert len(column(tab, 1)) == 6
     tab.fill("#filter", "bb")
     assert column(tab, 1) == ["BBB"]
+    assert tab.locator(".pick:visible b").all_inner_texts() == ["Mixture", "Truth", "BBB"]
     tab.fill("#filter", "")
     assert len(column(tab, 1)) == 6
     tab.go_back()

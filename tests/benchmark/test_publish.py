@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.metrics.scores import Scores
 from benchmark.plan import suite
 from benchmark.results import collection, records, samples
+from benchmark.scoring import stand_ins
+from benchmark.speed import made
 from benchmark.workflows import publish as publishing
 
 SUITE = """
@@ -189,6 +192,25 @@ def test_pictures_of_research_data_stay_where_they_are(project: Path, publish: P
     assert (project / "leaderboards/tiny/samples/digits/identity/seed0/0-mixture.png").is_file()
 
 
+def test_a_method_separates_embedded_pictures_in_the_place_of_a_real_set(tmp_path: Path) -> None:
+    record = real_set()
+    notes = [json.loads(path.read_text()) for path in stand_ins.separate(record, None, tmp_path / "shown")]
+    assert len(notes) == samples.PUBLISHED
+    assert all(note["stands_for"] == record.key and note["from"].startswith("Alpaydin") for note in notes)
+    assert all(len(note["psnr"]) == 2 for note in notes)
+    trained = dataclasses.replace(record, checkpoint_sha256="c" * 64)
+    with pytest.raises(UserError, match="its weights are not here"):
+        stand_ins.separate(trained, None, tmp_path / "none")
+
+
+def real_set() -> records.Record:
+    """A record of a method that is not trained, on a set whose pictures may not be passed on."""
+    data = {"class_path": "datamodules.digits.Digits", "init_args": {"source": "mnist", "test_images": None}}
+    model = {"class_path": "methods.half_mixture.HalfMixture", "init_args": {}}
+    return made.record(config={"seed_everything": 0, "model": model, "data": data, "trainer": {"precision": "32-true"}})
+
+
+@pytest.mark.slow("test_a_method_separates_embedded_pictures_in_the_place_of_a_real_set")
 def test_embedded_pictures_stand_for_those_of_research_data(project: Path, publish: Publish) -> None:
     spec = json.loads((project / "runs/tiny/records/digits/unet/seed0.json").read_text())["spec"]
     restore = [spoil(project, method, spec={**spec, "licence": "research only"}) for method in ("unet", "identity")]

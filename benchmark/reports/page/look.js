@@ -27,13 +27,14 @@ const look = (view) => {
     pair.element.hidden = !image;
     if (image) pair.show(image, layer);
     told.textContent = explained(image);
+    narrow();
   };
   const explained = (image) => {
     if (!image) return `Of ${shown} no picture is kept: its PSNR by each method.`;
     const who = view.rows.filter((_, row) => !image.rows[row]).map(nameOf);
     const without = who.length ? ` No picture of ${who.join("; ")}: the weights did not ship, or the page is full.` : "";
     if (!image.from) return `Test image ${image.id}, first seed.${without}`;
-    return `Test images may not be passed on (licence: ${view.licence}). Here the same weights separate an embedded picture: ${image.from}.${without}`;
+    return `Test images are not passed on with the project (licence: ${view.licence}). Here the same weights separate an embedded picture: ${image.from}.${without}`;
   };
   const figure = (name, key, score, row) => {
     const picture = make("img", { src: data.pictures[key], alt: "", decoding: "async" });
@@ -52,6 +53,7 @@ const look = (view) => {
       const value = image.psnr[row][layer];
       const ofRow = figure(nameOf(view.rows[row]), keys[layer], value === undefined ? "" : decibels(value), Number(row));
       ofRow.classList.toggle("first", value === best);
+      ofRow.filterBy = nameOf(view.rows[row]).toLowerCase();
       made.push(ofRow);
     }
     return made;

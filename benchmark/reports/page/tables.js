@@ -66,7 +66,7 @@ const sortBy = (head) => {
   arrange(head, falling);
   for (const other of head.parentNode.cells) other.setAttribute("aria-sort", "none");
   head.setAttribute("aria-sort", falling ? "descending" : "ascending");
-  say(`sorted by ${head.innerText.trim()}, ${falling ? "largest" : "smallest"} first`);
+  say(`sorted by ${head.querySelector(".sort").textContent}, ${falling ? "largest" : "smallest"} first`);
 };
 const sortAgain = (table) => {
   const sorted = table.querySelector('th[aria-sort$="scending"]');
@@ -96,6 +96,9 @@ const narrow = () => {
   for (const row of document.querySelectorAll("section.page:not([hidden]) table.data tbody tr")) {
     row.hidden = !words.every((word) => row.filterBy.includes(word));
     left += !row.hidden;
+  }
+  for (const picture of document.querySelectorAll(".pick")) {
+    picture.hidden = picture.filterBy !== undefined && !words.every((word) => picture.filterBy.includes(word));
   }
   if (words.length) say(`${left} rows`);
 };
