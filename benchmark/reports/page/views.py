@@ -199,7 +199,7 @@ def _plots(table: Sequence[Line]) -> dict[str, object]:
     ]
     shown = [(name, steps) for name, steps in runs if steps][: plots.COLOURS]
     return {
-        "latency": against("latency (ms)", lambda line: 1000 * tables.mean_cost(line, "latency_s")),
+        "latency": against("latency (ms)", _milliseconds),
         "parameters": against("parameters", lambda line: line.first.cost["parameters"]),
         "macs": against("multiply-adds for one test image", _multiply_adds),
         "boxes": plots.distributions(boxes, psnr),
@@ -207,6 +207,12 @@ def _plots(table: Sequence[Line]) -> dict[str, object]:
         "legend": [name for name, _ in shown],
         "left": max(0, len([steps for _, steps in runs if steps]) - len(shown)),
     }
+
+
+def _milliseconds(line: Line) -> float | None:
+    """None where the network is not here."""
+    seconds = tables.mean_cost(line, "latency_s")
+    return None if seconds is None else 1000 * seconds
 
 
 def _multiply_adds(line: Line) -> float | None:
