@@ -8,6 +8,7 @@ from shutil import rmtree
 from typing import Any
 
 import torch
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -34,13 +35,19 @@ def read(paths: Sequence[Path]) -> tuple[list[str], list[Photo]]:
         paths: of their files.
 
     Raises:
-        UserError: one cannot be read, or two have one name.
+        UserError: one cannot be read, is so large that it may be made to fill the memory, or two have one name.
     """
     names = [path.stem for path in paths]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UserError(f"two pictures are called {min(twice)}: their layers would be, too; rename one.")
-    return names, [read_photo(path) for path in paths]
+    photos = []
+    for path in paths:
+        try:
+            photos.append(read_photo(path))
+        except Image.DecompressionBombError as error:
+            raise UserError(f"{path}: {error}; reduce the picture, or cut it into parts.") from error
+    return names, photos
 
 
 class Separation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (24, 32)) -> 
     image = Image.fromarray(colour, "RGBA").convert(mode)
     image.save(path)
     return np.asarray(image)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(SystemExit):
+        run(tmp_path / "a.png", "--model", "Identity", "--out", tmp_path / "out")
+    said = capsys.readouterr().err
+    assert re.search(r"error: .*a\.png: Image size \(768 pixels\) exceeds limit.*; reduce the picture", said)
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "P", "1"])
