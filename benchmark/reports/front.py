@@ -1,66 +1,215 @@
-"""What the README shows of the published records: the best rows of each data set beside the mixture itself."""
+"""What the README shows of the published records: how far they go, and the matrix of methods and tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from benchmark.files import write_text
-from benchmark.plan.catalogue import ROOT
+from benchmark.plan import catalogue
 from benchmark.reports import tables
+from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
-README = ROOT / "README.md"
-BEGIN, END = "<!-- measured: written by `unblend leaderboard`, do not edit -->", "<!-- /measured -->"
-SHOWN = 4
-"""Rows of a data set, at most, beside the trivial ones."""
+README = catalogue.ROOT / "README.md"
+SHOWN = 10
+"""Methods in the matrix, at most, beside the trivial ones."""
+
+TASKS = (
+    "Rain", "Haze", "Clouds", "Reflection", "Superimposed", "Intrinsic", "Digits", "ShoesHandbags", "Shapes",
+)  # fmt: skip
+"""The order of tasks: what takes a layer off a photograph first, drawn figures last."""
 
 TRIVIAL = {"identity": "the mixture itself", "half_mixture": "half of the mixture"}
 """Methods that look at nothing, and what they answer."""
 
+PAPER = "-paper"
+"""How the names of suites end that have the papers' sizes."""
 
-def measured(suites: Mapping[str, Mapping[str, Sequence[Line]]]) -> str:
-    """The part between the marks.
+Suites = Mapping[str, Mapping[str, Sequence[Line]]]
+"""Name of a suite -> data set -> its lines, the best first."""
+
+
+def parts(suites: Suites) -> dict[str, str]:
+    """Name -> text of each part of the README that is made from records.
 
     Args:
-        suites: name -> data set -> its lines, the best first.
+        suites: that are published.
     """
-    if not any(suites.values()):
-        return "Nothing is published yet: everything is being measured anew.\n"
-    parts = [
-        "The best rows of each published data set, PSNR in dB and SSIM of the layers that the task is for, under the",
-        "task's own protocol; `±` is the standard deviation over seeds, where there are several.",
-        "",
-        "| data | method | PSNR (dB) | SSIM | parameters |",
-        "| --- | --- | ---: | ---: | ---: |",
+    columns = _columns(suites)
+    return {"status": status(suites), "matrix": matrix(columns) if columns else NOTHING}
+
+
+NOTHING = "Nothing is published yet: everything is being measured anew.\n"
+
+
+def status(suites: Suites) -> str:
+    """What was run, at which scale, and what was not, in a few sentences."""
+    found = list(_records(suites))
+    if not found:
+        return NOTHING
+    tasks = _in_order({_task(record) for record in found})
+    methods = {record.config["model"]["class_path"] for record in found}
+    known = {entry.class_path for entry in catalogue.methods().values()}
+    datasets = {(record.suite, record.dataset) for record in found}
+    seeds = {len(line.records) for of_suite in suites.values() for lines in of_suite.values() for line in lines}
+    seen = sorted(record.training["images_seen"] for record in found if record.training["images_seen"])
+    run = [_counted(len(found), "record"), _counted(len(methods), "method"), _counted(len(datasets), "data set")]
+    said = [
+        f"**What was run**: {run[0]} of {run[1]} on {run[2]} of {_counted(len(tasks), 'task')} ({', '.join(tasks)}), "
+        f"with {_span(sorted(seeds), 'seed')} a row."
     ]
-    for suite, found in suites.items():
-        for dataset, table in found.items():
-            parts += _rows(suite, dataset, table)
-    return "\n".join(parts) + "\n"
+    if seen:
+        devices = sorted({str(record.provenance["device"]) for record in found})
+        said.append(f"Methods that train saw {_span(seen, 'image')}, on {', '.join(devices)}.")
+    lacking = _in_order(set(catalogue.datasets()) - set(tasks))
+    suites_left = [name for name in catalogue.suites() if name.endswith(PAPER) and name not in suites]
+    left = [f"{len(known - methods)} of the {len(known)} methods"] if known - methods else []
+    left += [f"the {_counted(len(lacking), 'task')} {', '.join(lacking)}"] if lacking else []
+    left += [f"{_counted(len(suites_left), 'suite')} of the papers' sizes (`…{PAPER}`)"] if suites_left else []
+    said += [f"**Not run yet**: {'; '.join(left)}."] if left else []
+    return " ".join(said) + "\n"
 
 
-def _rows(suite: str, dataset: str, table: Sequence[Line]) -> list[str]:
-    ranked = [line for line in table if line.ranked]
-    chosen = [line for line in ranked if line.first.method not in TRIVIAL][:SHOWN]
-    chosen += [line for line in ranked if line.first.method in TRIVIAL]
-    rows, head = [], f"[{dataset}](leaderboards/{suite}/README.md), {tables.protocol_text(table)}"
-    for line in chosen:
-        name = TRIVIAL.get(line.first.method, tables.name_of(line.first))
-        cells = [head, name, *(tables.text(line.judged(metric), metric) for metric in ("psnr", "ssim"))]
-        rows.append(f"| {' | '.join(cells)} | {tables.count_text(line.first.cost['parameters'])} |")
-        head = ""
-    return rows
+@dataclass
+class Column:
+    """A task in the matrix.
+
+    Attributes:
+        task: class name of its data set.
+        suite: with the records.
+        dataset: the one of the task that most methods were judged on.
+        lines: of that data set.
+        best: title of a method -> the best line of it.
+    """
+
+    task: str
+    suite: str
+    dataset: str
+    lines: Sequence[Line]
+    best: dict[str, Line] = field(init=False)
+
+    def __post_init__(self) -> None:
+        ranked = sorted((line for line in self.lines if line.ranked), key=lambda line: -_psnr(line))
+        self.best = {}
+        for line in ranked:
+            self.best.setdefault(line.first.title, line)
+
+    @property
+    def head(self) -> str:
+        """Its heading: the task, and below it data set and protocol."""
+        name = self.dataset.partition("-")[2] or self.dataset
+        return f"[{self.task}](leaderboards/{self.suite}/README.md)<br>{name}, {self.lines[0].protocol}"
+
+    def gain(self, title: str) -> float:
+        """By how much a method is better than the mixture itself (dB); 0 where that cannot be said."""
+        trivial = next((line for line in self.best.values() if line.first.method in TRIVIAL), None)
+        return _psnr(self.best[title]) - _psnr(trivial) if trivial and title in self.best else 0.0
 
 
-def write(suites: Mapping[str, Mapping[str, Sequence[Line]]], path: Path) -> None:
-    """Put the part into the README, where it has its marks.
+def _columns(suites: Suites) -> list[Column]:
+    """For each task that has records, the data set of it that most methods were judged on."""
+    found: dict[str, Column] = {}
+    for suite, datasets in suites.items():
+        for dataset, lines in datasets.items():
+            column = Column(_task(lines[0].first), suite, dataset, lines)
+            known = found.get(column.task)
+            if column.best and (known is None or len(column.best) > len(known.best)):
+                found[column.task] = column
+    return [found[task] for task in _in_order(set(found))]
+
+
+def matrix(columns: Sequence[Column]) -> str:
+    """Methods × tasks: PSNR of the layers that each task is for, the best of each task in bold.
 
     Args:
-        suites: as of ``measured``.
+        columns: the tasks.
+    """
+    titles = {title: line for column in columns for title, line in column.best.items()}
+    trivial = [title for title, line in titles.items() if line.first.method in TRIVIAL]
+
+    def order(title: str) -> tuple[bool, int, float, str]:
+        held = [column for column in columns if title in column.best]
+        leads = any(next(iter(column.best)) == title for column in held)
+        return not leads, -len(held), -fmean(column.gain(title) for column in held), title
+
+    methods = sorted(set(titles) - set(trivial), key=order)
+    rows = [
+        "PSNR (dB) of the layers that each task is for, under its own protocol: of each method its best variant, "
+        "the best of all in bold, nothing where it was not measured; the last rows are answers that look at nothing.",
+        "",
+        f"| method | {' | '.join(column.head for column in columns)} |",
+        f"| --- |{' ---: |' * len(columns)}",
+    ]
+    for title in methods[:SHOWN]:
+        rows.append(_row(title, title, columns))
+    for title in sorted(trivial, key=lambda title: list(TRIVIAL).index(titles[title].first.method)):
+        rows.append(_row(f"*{TRIVIAL[titles[title].first.method]}*", title, columns))
+    if len(methods) > SHOWN:
+        rows += ["", f"{len(methods) - SHOWN} more methods stand in the tables of [leaderboards/](leaderboards/)."]
+    return "\n".join(rows) + "\n"
+
+
+def _row(name: str, title: str, columns: Sequence[Column]) -> str:
+    cells = []
+    for column in columns:
+        line = column.best.get(title)
+        shown = tables.text(line.judged("psnr"), "psnr") if line else ""
+        cells.append(f"**{shown}**" if line and next(iter(column.best)) == title else shown)
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def write(suites: Suites, path: Path) -> None:
+    """Put the parts into the README, where it has marks for them.
+
+    Args:
+        suites: that are published.
         path: of the file.
     """
     text = path.read_text() if path.is_file() else ""
-    if BEGIN in text and END in text:
-        before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-        write_text(path, f"{before}{BEGIN}\n{measured(suites)}{END}{after}")
+    made = text
+    for name, part in parts(suites).items():
+        begin, end = marks(name)
+        if begin in made and end in made:
+            made = f"{made.partition(begin)[0]}{begin}\n{part}{end}{made.partition(end)[2]}"
+    if made != text:
+        write_text(path, made)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Where a part begins and ends."""
+    return f"<!-- {name}: written by `unblend leaderboard`, do not edit -->", f"<!-- /{name} -->"
+
+
+def _psnr(line: Line) -> float:
+    score = line.judged("psnr")
+    return score.mean if score else float("-inf")
+
+
+def _records(suites: Suites) -> Iterator[Record]:
+    for datasets in suites.values():
+        for lines in datasets.values():
+            for line in lines:
+                yield from line.records
+
+
+def _task(record: Record) -> str:
+    """Class name of a record's data set."""
+    return str(record.config["data"]["class_path"]).rpartition(".")[2]
+
+
+def _in_order(tasks: set[str]) -> list[str]:
+    """Tasks in the order of ``TASKS``; what is not among them comes last."""
+    return sorted(tasks, key=lambda task: (TASKS.index(task) if task in TASKS else len(TASKS), task))
+
+
+def _span(values: Sequence[int], what: str) -> str:
+    """Such as ``1 seed``, or ``20 to 300 images``."""
+    low, high = values[0], values[-1]
+    return _counted(low, what) if low == high else f"{low:,} to {_counted(high, what)}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

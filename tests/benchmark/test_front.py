@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmark.reports import front, leaderboard
 from benchmark.results import collection
+from benchmark.results.statistics import Line
 from benchmark.speed import made
 
 
-def suites() -> dict[str, dict[str, list[leaderboard.Line]]]:
+def suites() -> dict[str, dict[str, list[Line]]]:
     found = collection.collect(collection.folders_of(collection.COMMITTED))
     of_suites: dict[str, list[leaderboard.Record]] = {}
     for one in found:
@@ -17,26 +20,70 @@ def suites() -> dict[str, dict[str, list[leaderboard.Line]]]:
     return {name: collection.lines(records) for name, records in of_suites.items()}
 
 
-def test_the_readme_shows_the_published_records() -> None:
+def lines(suite: str, task: str, **psnr: float) -> dict[str, list[Line]]:
+    """Lines of one data set of a task, a method for each PSNR."""
+    config = {**made.record().config, "data": {"class_path": f"datamodules.{suite}.{task}", "init_args": {}}}
+    records = []
+    for name, value in psnr.items():
+        own = {**config, "model": {"class_path": f"methods.{name}.{name}", "init_args": {}}}
+        records.append(made.record(name, 0, [[value, value]] * 3, suite=suite, dataset=f"{suite}-real", config=own))
+    return collection.lines(records)
+
+
+@pytest.mark.parametrize("name", ["status", "matrix"])
+def test_the_readme_shows_the_published_records(name: str) -> None:
     text = front.README.read_text()
-    assert text.count(front.BEGIN) == text.count(front.END) == 1
-    shown = text.partition(front.BEGIN + "\n")[2].partition(front.END)[0]
-    assert shown == front.measured(suites()), "run `unblend leaderboard`"
+    begin, end = front.marks(name)
+    assert text.count(begin) == text.count(end) == 1
+    assert text.partition(begin + "\n")[2].partition(end)[0] == front.parts(suites())[name], "run `unblend leaderboard`"
 
 
-def test_the_best_rows_stand_beside_the_trivial_ones(tmp_path: Path) -> None:
-    names = {"unet": 30.0, "nafnet": 31.0, "identity": 20.0, "a": 25.0, "b": 24.0, "c": 23.0}
-    records = [made.record(name, 0, [[psnr, psnr]] * 3, suite="rain", dataset="rain") for name, psnr in names.items()]
-    text = front.measured({"rain": collection.lines(records)})
-    rows = [line.split("|")[2].strip() for line in text.splitlines() if line.startswith("| ")][2:]
-    assert len(rows) == front.SHOWN + 1
-    assert rows[-1] == "the mixture itself"
-    assert "31.00" in text
-    assert "23.00" not in text, "only the best rows"
+def rows(text: str) -> dict[str, list[str]]:
+    """First cell of each row -> the others."""
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return {first: others for first, *others in found}
+
+
+def test_the_matrix_marks_the_best_and_shows_what_is_trivial_last() -> None:
+    found = {
+        "rain": lines("rain", "Rain", unet=30.0, nafnet=31.0, identity=20.0),
+        "haze": lines("haze", "Haze", unet=25.0, identity=21.0, half_mixture=10.0),
+    }
+    table = rows(front.parts(found)["matrix"])
+    heads, _, *methods = table
+    assert [cell.partition("]")[0] for cell in table[heads]] == ["[Rain", "[Haze"]
+    assert methods == ["UNET", "NAFNET", "*the mixture itself*", "*half of the mixture*"]
+    assert table["UNET"] == ["30.00", "**25.00**"]
+    assert table["NAFNET"] == ["**31.00**", ""], "nothing was measured on haze"
+    assert table["*half of the mixture*"] == ["", "10.00"]
+
+
+def test_a_long_matrix_keeps_those_that_lead_and_names_how_many_it_leaves_out() -> None:
+    many = {f"m{place:02}": 25.0 - place / 10 for place in range(front.SHOWN + 2)}
+    found = {"rain": lines("rain", "Rain", **many), "haze": lines("haze", "Haze", last=25.0)}
+    text = front.parts(found)["matrix"]
+    assert len(rows(text)) == 2 + front.SHOWN
+    assert "LAST" in text
+    assert "3 more methods" in text
+
+
+def test_the_status_says_what_was_run_and_what_was_not() -> None:
+    text = front.status({"rain": lines("rain", "Rain", unet=30.0, identity=20.0)})
+    assert "2 records of 2 methods on 1 data set of 1 task (Rain), with 1 seed a row." in text
+    ran, _, left = text.partition("**Not run yet**")
+    assert "640 images" in ran
+    assert "Haze" in left
+    assert "Rain" not in left
+    assert front.status({}) == front.NOTHING
+
+
+def test_writing_replaces_what_is_between_the_marks_alone(tmp_path: Path) -> None:
+    found = {"rain": lines("rain", "Rain", unet=30.0, identity=20.0)}
+    begin, end = front.marks("matrix")
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{front.BEGIN}\nold\n{front.END}\nafter\n")
-    front.write({"rain": collection.lines(records)}, readme)
-    assert readme.read_text() == f"before\n{front.BEGIN}\n{text}{front.END}\nafter\n"
+    readme.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    front.write(found, readme)
+    assert readme.read_text() == f"before\n{begin}\n{front.parts(found)['matrix']}{end}\nafter\n"
     other = tmp_path / "other.md"
     other.write_text("no marks")
     front.write({}, other)
