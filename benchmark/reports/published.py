@@ -329,9 +329,13 @@ def _digits(column: Column) -> int:
 def suites_with(class_name: str, options: tuple[tuple[str, Any], ...]) -> list[str]:
     """Suites of the project with such data."""
     wanted = {"class": class_name, **dict(options)}
-    return [
-        name for name in catalogue.suites() if any(of_class(cell.config["data"], wanted) for cell in suite.load(name))
-    ]
+    return [name for name, held in _data_of_suites().items() if any(of_class(data, wanted) for data in held)]
+
+
+@cache
+def _data_of_suites() -> dict[str, list[Any]]:
+    """Suite -> what each of its cells has of data; reading them all takes longer than the rest of the page."""
+    return {name: [cell.config["data"] for cell in suite.load(name)] for name in catalogue.suites()}
 
 
 def _where(column: Column) -> str:
