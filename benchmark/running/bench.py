@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from benchmark.errors import UserError, disk_error
-from benchmark.plan.execution import Execution
+from benchmark.plan.execution import Execution, Job
 from benchmark.plan.suite import Cell
 from benchmark.results.records import Record
 from benchmark.running.attempt import GRACE, Ended, show_log
 from benchmark.running.claims import Watch
 from benchmark.running.executors import Executor
-from benchmark.running.places import Place, State, places
+from benchmark.running.forecast import Forecast
+from benchmark.running.places import Place, State, duration, places
 
 LOG_LINES = 12
 LOOK_EVERY = 1.0
@@ -130,8 +132,10 @@ class Sweep:
         self.executor, self.execution, self.console = executor, execution, console
         self.states = {place: place.state() for place in cells}
         self._elsewhere: dict[Place, Watch] = {}
-        self._began: dict[Place, float] = {}
-        self._next_look = self._next_table = 0.0
+        self._forecast = Forecast()
+        self._since = time.time()
+        self._todo: list[Place] = []
+        self._next_look = self._next_table = self._next_word = 0.0
 
     def run(self, todo: list[Place]) -> None:
         """Run cells until each of them is finished, skipped or failed, here or elsewhere.
@@ -140,10 +144,9 @@ class Sweep:
             UserError: interrupted, or the disk takes no more.
         """
         before = _stop_on_signals()
-        waiting = set(todo)
+        self._todo, waiting = todo, set(todo)
         for place in todo:
             self.states[place] = State("queued")
-            self._began[place] = time.monotonic()
         try:
             self.executor.submit(todo, self.execution)
             with Live(console=self.console, auto_refresh=False, transient=True) as live:
@@ -155,8 +158,10 @@ class Sweep:
                             waiting.discard(place)
                     for place in self._look():
                         waiting.discard(place)
-                    if self.console.is_terminal and (begin := time.monotonic()) > self._next_table:
-                        live.update(self._table(todo), refresh=True)
+                    if (begin := time.monotonic()) > self._next_table:
+                        self._note_beginnings(waiting)
+                        if self.console.is_terminal:
+                            live.update(self._table(todo), refresh=True)
                         self._next_table = begin + 20 * (time.monotonic() - begin)  # looking must not be what it does
         except KeyboardInterrupt:
             raise UserError(
@@ -184,11 +189,28 @@ class Sweep:
         if state.name == "finished":
             place.show()
         self._elsewhere.pop(place, None)
+        seconds = self._forecast.ended(place)
         if not self.console.is_terminal:
-            seconds = time.monotonic() - self._began[place]
             word = f"{state.name} {place.cell.name} ({seconds:.0f} s) {state.word}"
+            if time.monotonic() > self._next_word:  # very many small cells are counted now and then only
+                word += f"; {self._how_far()}"
+                self._next_word = time.monotonic() + LOOK_EVERY
             self.console.print(word, highlight=False, markup=False, soft_wrap=True)
         return True
+
+    def _note_beginnings(self, waiting: Iterable[Place]) -> None:
+        """Take note of cells that run by now: whoever runs one writes what it is to do."""
+        for place in waiting:
+            with contextlib.suppress(OSError):
+                if (place.directory / Job.FILE).stat().st_mtime >= self._since:
+                    self._forecast.began(place)
+
+    def _how_far(self) -> str:
+        """How many cells have ended, and how long the others will take, in words."""
+        left = [place for place in self._todo if not (self.states[place].done or self.states[place].name == "failed")]
+        word = f"{len(self._todo) - len(left)} of {len(self._todo)} ended"
+        seconds = self._forecast.left(left) if left else None
+        return word if seconds is None else f"{word}, about {duration(seconds)} left"
 
     def _look(self) -> list[Place]:
         """What has become of cells that other runners had; those that they left are queued here."""
@@ -221,8 +243,7 @@ class Sweep:
             amount = f"{progress['done']}/{progress['total']}" if progress else ""
             half = progress["half"] if progress else state.name
             table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), half, amount, select, bar)
-        ended = sum(self.states[place].done or self.states[place].name == "failed" for place in todo)
-        table.caption = f"{ended} of {len(todo)} ended"
+        table.caption = self._how_far()
         return table
 
 
