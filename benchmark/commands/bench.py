@@ -48,7 +48,7 @@ def bench(
                 raise UserError(f"--{name} {value}: it is of your own method: name that with --model.")
         from benchmark.workflows.sweep import sweep
 
-        sweep(suites.load(suite), Path(runs), machine, execution, failed_only=only is not None)
+        sweep(suites.load(suite), Path(runs), machine, execution, failed_only=only is not None, named=suite)
         return
     from benchmark.workflows.join import join
 

@@ -10,6 +10,7 @@ from statistics import fmean
 from benchmark.files import write_text
 from benchmark.plan import catalogue
 from benchmark.reports import tables
+from benchmark.reports.terminal import TRIVIAL, psnr, trivial
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
@@ -18,12 +19,9 @@ SHOWN = 10
 """Methods in the matrix, at most, beside the trivial ones."""
 
 TASKS = (
-    "Rain", "Haze", "Clouds", "Reflection", "Superimposed", "Intrinsic", "Digits", "ShoesHandbags", "Shapes",
+    "Reflection", "Rain", "Haze", "Clouds", "Intrinsic", "Superimposed", "ShoesHandbags", "Digits", "Shapes",
 )  # fmt: skip
-"""The order of tasks: what takes a layer off a photograph first, drawn figures last."""
-
-TRIVIAL = {"identity": "the mixture itself", "half_mixture": "half of the mixture"}
-"""Methods that look at nothing, and what they answer."""
+"""The order of tasks: photographs that are restored first, made-up layers last."""
 
 PAPER = "-paper"
 """How the names of suites end that have the papers' sizes."""
@@ -92,7 +90,7 @@ class Column:
     best: dict[str, Line] = field(init=False)
 
     def __post_init__(self) -> None:
-        ranked = sorted((line for line in self.lines if line.ranked), key=lambda line: -_psnr(line))
+        ranked = sorted((line for line in self.lines if line.ranked), key=lambda line: -psnr(line))
         self.best = {}
         for line in ranked:
             self.best.setdefault(line.first.title, line)
@@ -104,9 +102,9 @@ class Column:
         return f"[{self.task}](leaderboards/{self.suite}/README.md)<br>{name}, {self.lines[0].protocol}"
 
     def gain(self, title: str) -> float:
-        """By how much a method is better than the mixture itself (dB); 0 where that cannot be said."""
-        trivial = next((line for line in self.best.values() if line.first.method in TRIVIAL), None)
-        return _psnr(self.best[title]) - _psnr(trivial) if trivial and title in self.best else 0.0
+        """By how much a method is better than what looks at nothing (dB); 0 where that cannot be said."""
+        bar = trivial(self.lines)
+        return psnr(self.best[title]) - psnr(bar) if bar and title in self.best else 0.0
 
 
 def _columns(suites: Suites) -> list[Column]:
@@ -128,14 +126,14 @@ def matrix(columns: Sequence[Column]) -> str:
         columns: the tasks.
     """
     titles = {title: line for column in columns for title, line in column.best.items()}
-    trivial = [title for title, line in titles.items() if line.first.method in TRIVIAL]
+    blind = [title for title, line in titles.items() if line.first.method in TRIVIAL]
 
     def order(title: str) -> tuple[bool, int, float, str]:
         held = [column for column in columns if title in column.best]
         leads = any(next(iter(column.best)) == title for column in held)
         return not leads, -len(held), -fmean(column.gain(title) for column in held), title
 
-    methods = sorted(set(titles) - set(trivial), key=order)
+    methods = sorted(set(titles) - set(blind), key=order)
     rows = [
         "PSNR (dB) of the layers that each task is for, under its own protocol: of each method its best variant, "
         "the best of all in bold, nothing where it was not measured; the last rows are answers that look at nothing.",
@@ -145,7 +143,7 @@ def matrix(columns: Sequence[Column]) -> str:
     ]
     for title in methods[:SHOWN]:
         rows.append(_row(title, title, columns))
-    for title in sorted(trivial, key=lambda title: list(TRIVIAL).index(titles[title].first.method)):
+    for title in sorted(blind, key=lambda title: list(TRIVIAL).index(titles[title].first.method)):
         rows.append(_row(f"*{TRIVIAL[titles[title].first.method]}*", title, columns))
     if len(methods) > SHOWN:
         rows += ["", f"{len(methods) - SHOWN} more methods stand in the tables of [leaderboards/](leaderboards/)."]
@@ -181,11 +179,6 @@ def write(suites: Suites, path: Path) -> None:
 def marks(name: str) -> tuple[str, str]:
     """Where a part begins and ends."""
     return f"<!-- {name}: written by `unblend leaderboard`, do not edit -->", f"<!-- /{name} -->"
-
-
-def _psnr(line: Line) -> float:
-    score = line.judged("psnr")
-    return score.mean if score else float("-inf")
 
 
 def _records(suites: Suites) -> Iterator[Record]:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from benchmark.errors import UserError
 from benchmark.files import write_text
-from benchmark.reports import tables
+from benchmark.reports import tables, terminal
 from benchmark.results import collection, statistics
 from benchmark.results.records import Record
 
@@ -34,27 +32,30 @@ def write(folder: Path, records: Sequence[Record], *, latex: bool = False) -> No
 
 
 def show(records: Sequence[Record], console: Console, protocol: str | None = None) -> None:
-    """Print the leaderboard; wrapped columns are unreadable, so lines may be longer than the terminal.
+    """Print the leaderboard, in the width of a terminal; what does not fit is in the files.
 
     Args:
         records: of one suite.
         console: to print on.
         protocol: full name; default each task's own.
     """
-    wide = Console(file=console.file, width=max(console.width, 400))
-    for dataset, lines_of_set in collection.lines(records, protocol).items():
-        title = f"{dataset}, judged by {tables.judged_by(lines_of_set)}; {tables.protocol_text(lines_of_set)}"
-        layers = tables.beside(lines_of_set)
-        layers = layers if lines_of_set[0].first.spec["ordered"] else []
-        table = Table(title=Text(title), title_justify="left")
-        for name in (*tables.HEADER, *(f"of the {layer} (dB)" for layer in layers)):
-            table.add_column(Text(name), justify="left" if name in ("method", "variant") else "right", no_wrap=True)
-        for line in lines_of_set:
-            alone = [tables.text(line.score(layer, "psnr"), "psnr") for layer in layers]
-            table.add_row(*(Text(cell) for cell in (*tables.cells(line), *alone)))
-        wide.print(table)
-        for note in tables.notes(lines_of_set):
-            console.print(note, markup=False, soft_wrap=True)
+    terminal.show(collection.lines(records, protocol), console)
+
+
+def page(folder: Path, suites: set[str]) -> Path:
+    """Write the page of a suite's run, beside what is published of the same suites.
+
+    Args:
+        folder: of the run.
+        suites: names in its records.
+
+    Returns:
+        The path of the page.
+    """
+    from benchmark.reports.page import gallery
+
+    published = [path for path in collection.folders_of(collection.COMMITTED) if path.name in suites]
+    return gallery.build(collection.collect([*published, folder]), folder)
 
 
 def build(folder: Path | None, console: Console, *, latex: bool = False, protocol: str | None = None) -> None:
@@ -83,19 +84,17 @@ def build(folder: Path | None, console: Console, *, latex: bool = False, protoco
         return
     for place, records in of_suites.items():
         write(place, records, latex=latex)
-    from benchmark.reports import front
-    from benchmark.reports.page import gallery
-
     if folder is None:
+        from benchmark.reports import front
+        from benchmark.reports.page import gallery
+
         shown = {place.name: collection.lines(records) for place, records in of_suites.items()}
         front.write(shown, collection.COMMITTED.parent / "README.md")
-        page = gallery.build(found, collection.COMMITTED)
+        where = gallery.build(found, collection.COMMITTED)
     else:
         show([one.record for one in found], console)
-        suites = {one.record.suite for one in found}
-        published = [path for path in collection.folders_of(collection.COMMITTED) if path.name in suites]
-        page = gallery.build(collection.collect([*published, *folders]), folders[0])
-    console.print(f"page: {page}", soft_wrap=True)
+        where = page(folder, {one.record.suite for one in found})
+    console.print(f"page: {where}", soft_wrap=True)
 
 
 def _under(protocol: str, of_suites: dict[Path, list[Record]], console: Console, latex: bool) -> None:

@@ -91,12 +91,6 @@ def scored_layers(table: Sequence[Line]) -> list[str]:
     return max((list(line.layers) for line in table), key=len)
 
 
-def beside(table: Sequence[Line]) -> list[str]:
-    """Layers that stand beside what a table is judged by: all but a single target layer."""
-    layers, target = scored_layers(table), target_of(table)
-    return [layer for layer in layers if target != (layer,)]
-
-
 def target_of(table: Sequence[Line]) -> tuple[str, ...]:
     """Names of the layers that a table is judged by."""
     return target_layers(_leading(table).first)

@@ -53,7 +53,7 @@ def join(
     cells = suite.cells_of(with_method(name, row, images), Path(name).stem)
     sweep(cells, runs, machine, execution, failed_only=failed_only)
     folder = runs / cells[0].suite
-    leaderboard.build(folder, console)
+    console.print(f"page: {leaderboard.page(folder, {cells[0].suite})}", soft_wrap=True)
     standing(cells[0].method, folder, console)
 
 

@@ -1,4 +1,4 @@
-"""Run a suite and write its leaderboard."""
+"""Run a suite, and write its leaderboard."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from rich.console import Console
 
 from benchmark.plan.execution import Execution
 from benchmark.plan.suite import Cell
-from benchmark.reports import leaderboard
+from benchmark.reports import leaderboard, terminal
+from benchmark.results import collection
 from benchmark.results.records import Record
 from benchmark.running.bench import bench
 from benchmark.running.machine import Machine
 
 
 def sweep(
-    cells: Sequence[Cell], runs: Path, machine: Machine, execution: Execution, *, failed_only: bool = False
+    cells: Sequence[Cell],
+    runs: Path,
+    machine: Machine,
+    execution: Execution,
+    *,
+    failed_only: bool = False,
+    named: str = "",
 ) -> list[Record]:
     """Run every cell of a suite that has no valid record, then write and print the leaderboard.
 
@@ -27,6 +34,7 @@ def sweep(
         machine: where they run.
         execution: how they are run: what no result depends on.
         failed_only: run again what failed, whatever the reason, and nothing else.
+        named: what a person called the suite, who then gets its page and is told what to try next; empty for neither.
 
     Returns:
         The records of the suite that are finished.
@@ -43,7 +51,12 @@ def sweep(
     if swept.records:
         leaderboard.write(swept.folder, swept.records)
         leaderboard.show(swept.records, console)
-        console.print(f"records and leaderboard: {swept.folder}", highlight=False)
+        if named:
+            page = leaderboard.page(swept.folder, {record.suite for record in swept.records})
+            console.print(f"page: {page}", markup=False, highlight=False, soft_wrap=True)
+        if named and not swept.failed:
+            following = terminal.following(named, cells[0].suite, collection.lines(swept.records))
+            console.print(following, markup=False, highlight=False, soft_wrap=True)
     if swept.failed:
         raise SystemExit(1)
     return swept.records

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
 from benchmark.commands import main as cli
@@ -159,14 +158,6 @@ def test_the_command_shows_any_protocol_that_is_stored(tmp_path: Path, capsys: p
         assert caught.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line
-
-
-def test_other_layers_stand_beside_the_one_that_is_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    leaderboard.show([record(target=["background"]), record("dark", 30, layers=1, target=["background"])], Console())
-    said = capsys.readouterr().out
-    assert "of the reflection (dB)" in said
-    assert "of the background (dB)" not in said
-    assert "judged by the background" in said
 
 
 def place(root: Path, one: records.Record) -> Path:
