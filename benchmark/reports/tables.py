@@ -1,4 +1,4 @@
-"""Lines of a leaderboard as Markdown, CSV, JSON and LaTeX."""
+"""Lines of a leaderboard as Markdown, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, overload
 
-from benchmark.metrics.scales import METRICS, SCALES
+from benchmark.metrics.scales import METRICS
 from benchmark.results import older
 from benchmark.results.records import Record
 from benchmark.results.statistics import MEASURES, POOLED, Line, Measured, Score, target_layers
@@ -356,31 +356,6 @@ def six(value: None) -> None: ...
 def six(value: float | None) -> float | None:
     """A number to six digits: the same bytes wherever it was summed."""
     return None if value is None else float(f"{value:.6g}")
-
-
-def latex(found: Lines) -> str:
-    """One LaTeX table for each data set (packages booktabs and inputenc's UTF-8); the best of each metric is bold."""
-    parts = []
-    for dataset, table in found.items():
-        parts += [r"\begin{table}", r"\centering", rf"\caption{{{_tex(dataset + ': ' + about(table))}}}"]
-        parts += [r"\begin{tabular}{lrrrrr}", r"\toprule"]
-        heads = ["Method", *(_tex(scale.heading) for scale in SCALES.values()), "Parameters"]
-        parts += [" & ".join(heads) + r" \\", r"\midrule"]
-        for line in table:
-            row = [_tex(name_of(line.first))]
-            for metric in METRICS:
-                score = line.judged(metric)
-                shown = text(score, metric).replace("±", r"$\pm$")
-                row.append(rf"\textbf{{{shown}}}" if score and score.rank == 1 else shown)
-            parts.append(" & ".join([*row, count_text(line.first.cost["parameters"])]) + r" \\")
-        parts += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
-    return "\n".join(parts)
-
-
-def _tex(plain: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
-    return "".join(special.get(sign, sign) for sign in plain.replace("\n", " "))
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> list[str]:

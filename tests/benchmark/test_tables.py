@@ -16,7 +16,7 @@ from benchmark.commands import main as cli
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.plan import identity
-from benchmark.reports import leaderboard, tables
+from benchmark.reports import latex, leaderboard, tables
 from benchmark.results import checks, collection, records
 from benchmark.speed.made import record as made
 
@@ -122,7 +122,7 @@ def test_json_has_all_that_the_tables_show_under_every_protocol() -> None:
 
 def test_latex_escapes_and_marks_the_best() -> None:
     found = collection.lines([*FOUND[2:4], record("nmf", 10, title=r"100% _NMF_ \input{x}")])
-    text = tables.latex(found)
+    text = latex.text(found)
     assert r"\textbf{23.50 $\pm$ 0.71}" in text
     assert "Method & PSNR (dB) & SSIM & LMSE & MSE & Parameters" in text
     assert r"100\% \_NMF\_ \textbackslash{}input\{x\}" in text
