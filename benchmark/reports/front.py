@@ -49,7 +49,7 @@ def status(suites: Suites) -> str:
     if not found:
         return NOTHING
     tasks = _in_order({_task(record) for record in found})
-    methods = {record.config["model"]["class_path"] for record in found}
+    methods = {record.title if record.supplied else record.config["model"]["class_path"] for record in found}
     known = {entry.class_path for entry in catalogue.methods().values()}
     datasets = {(record.suite, record.dataset) for record in found}
     seeds = {len(line.records) for of_suite in suites.values() for lines in of_suite.values() for line in lines}

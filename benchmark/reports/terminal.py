@@ -72,7 +72,7 @@ def _cells(line: Line, bar: Line | None) -> list[str]:
         beyond,
         tables.text(line.judged("ssim"), "ssim"),
         seconds(trained) if trained >= 1 else "–",
-        seconds(tables.mean_cost(line, "latency_s")),
+        "–" if (latency := tables.mean_cost(line, "latency_s")) is None else seconds(latency),
     ]
 
 

@@ -49,8 +49,15 @@ def test_its_lines_of_python_run(
     monkeypatch.chdir(tmp_path)
     held: dict[str, object] = {}
     exec(code, held)
-    assert held["background"].shape == held["rain"].shape == (3, 64, 96)
-    assert re.search(r"\(\d+\.\d+, '\w", capsys.readouterr().out), "the best row of a published data set"
+    assert {name: layer.shape for name, layer in held["layers"].items()} == dict.fromkeys(
+        ["background", "rain"], (3, 64, 96)
+    )
+    assert held["batch"].layers.shape == (4, 2, 3, 64, 64)
+    means, image = capsys.readouterr().out.splitlines()
+    protocol, mean = means.split()
+    assert protocol == "y@1"
+    assert float(mean) > 25
+    assert image in {row["image"] for row in held["rows"]}
 
 
 @pytest.mark.slow("test_it_is_short_and_begins_with_a_picture")
