@@ -1,7 +1,9 @@
-"""Pages of the site that are not written in docs/: one for each method, CONTRIBUTING's instructions, the claims."""
+"""What the site shows that is not written in docs/: methods' pages, CONTRIBUTING's instructions, what was measured."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from mkdocs.structure.files import File, Files
 from benchmark.plan import catalogue
 from benchmark.reports import method_pages
 from benchmark.results import collection
+from benchmark.results.records import Record
+from benchmark.results.statistics import Line
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,9 +38,29 @@ def on_files(files: Files, config: Any) -> Files:
     made = {name: method_pages.section(contributing, title) for name, title in SECTIONS.items()}
     claims = collection.COMMITTED / "CLAIMS.md"
     made["claims.md"] = claims.read_text() if claims.is_file() else NO_CLAIMS
-    published = [one.record for one in collection.collect(collection.folders_of(collection.COMMITTED))]
+    published = [one for records in committed().values() for one in records]
     for entry in catalogue.methods().values():
         made[f"methods/{entry.folder}_{entry.name}.md"] = method_pages.page(entry, published)
     for name, text in made.items():
         files.append(File.generated(config, name, content=text))
     return files
+
+
+@cache
+def committed() -> dict[str, list[Record]]:
+    """Suite -> its published records."""
+    found: dict[str, list[Record]] = {}
+    for one in collection.collect(collection.folders_of(collection.COMMITTED)):
+        found.setdefault(one.suite_folder.name, []).append(one.record)
+    return found
+
+
+@cache
+def lines() -> dict[str, dict[str, list[Line]]]:
+    """Suite -> data set -> its lines."""
+    return {suite: collection.lines(records) for suite, records in committed().items()}
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Put what was measured of a task where its page has the mark."""
+    return re.sub(r"<!-- measured: (\w+) -->", lambda mark: method_pages.measured_on(mark[1], lines()), markdown)

@@ -1,16 +1,17 @@
-"""One page for each method: what its paper says, what was reconstructed, and what was measured against it."""
+"""What the documentation is made of: one page for each method, and what was measured on each task."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import cleandoc
 
 from benchmark.plan import catalogue
 from benchmark.plan.catalogue import Entry
-from benchmark.reports import published
+from benchmark.reports import published, tables, terminal
 from benchmark.results.records import Record
+from benchmark.results.statistics import Line
 
 _SECTIONS = ("Args:", "Attributes:", "Returns:", "Raises:", "Source:")
 
@@ -110,3 +111,30 @@ def section(text: str, title: str) -> str:
         if part.partition("\n")[0].strip() == title:
             return "# " + re.sub(r"^###", "##", part, flags=re.MULTILINE)
     raise ValueError(f"no section {title!r}")
+
+
+def measured_on(task: str, suites: Mapping[str, Mapping[str, Sequence[Line]]]) -> str:
+    """What is published of a task, as Markdown: a table for each of its data sets.
+
+    Args:
+        task: class name of its data set.
+        suites: that are published: name -> data set -> its lines, the best first.
+    """
+    parts = ["## What was measured", ""]
+    for suite, datasets in suites.items():
+        for dataset, lines in datasets.items():
+            if str(lines[0].first.config["data"]["class_path"]).rpartition(".")[2] != task:
+                continue
+            bar = terminal.trivial(lines)
+            beyond = "over what looks at nothing (dB)"
+            parts += [f"**{dataset}** ({tables.protocol_text(lines)}; judged by {tables.judged_by(lines)})", ""]
+            parts += [_row(["method", "PSNR (dB)", beyond, "SSIM"]), _row(["---", "---:", "---:", "---:"])]
+            for line in lines:
+                gain = f"{terminal.psnr(line) - terminal.psnr(bar):+.2f}" if bar and line.ranked else ""
+                scores = (tables.text(line.judged(measure), measure) for measure in ("psnr", "ssim"))
+                psnr, ssim = scores
+                parts.append(_row([tables.name_of(line.first), psnr, gain, ssim]))
+            parts += ["", f"All of it: `leaderboards/{suite}/README.md`.", ""]
+    if len(parts) == 2:
+        parts += ["Nothing is published of this task yet: `leaderboards/QUEUE.md` says what is to run.", ""]
+    return "\n".join(parts)
