@@ -6,12 +6,18 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
+import benchmark
+from benchmark.commands.main import COMMANDS
 from benchmark.plan import catalogue
 from benchmark.reports import method_pages, published
+from benchmark.results import collection
+from benchmark.speed import made
 from datamodules.sets.real import SETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -29,6 +35,26 @@ def test_every_picture_is_there() -> None:
     for page in DOCS.rglob("*.md"):
         for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text()):
             assert (page.parent / link).is_file(), f"{page.name} shows {link}"
+
+
+@pytest.mark.parametrize("entry", catalogue.datasets().values(), ids=lambda entry: entry.name)
+def test_every_task_has_a_page_that_says_what_is_judged(entry: catalogue.Entry) -> None:
+    text = (DOCS / f"tasks/{entry.folder}.md").read_text()
+    assert f"](../pictures/{entry.name}.png)" in text
+    for heading in ("Image formation", "Data", "How it is judged", "What works, and what does not"):
+        assert f"\n## {heading}\n" in text
+    assert text.endswith(f"<!-- measured: {entry.name} -->\n")
+    protocol = entry.load().protocol if hasattr(entry.load(), "protocol") else "rgb"
+    assert f"`{protocol}`" in text.partition("## How it is judged")[2]
+    for name in (name for name, held in SETS.items() if held.task == entry.name):
+        assert f"`{name}`" in text, f"{entry.name} has the set {name}"
+
+
+def test_what_was_measured_of_a_task_is_what_its_records_say() -> None:
+    records = [made.record(name, 0, [[psnr] * 2] * 3) for name, psnr in {"unet": 25.0, "identity": 20.0}.items()]
+    text = method_pages.measured_on("Digits", {"quick": collection.lines(records)})
+    assert "| UNET | 25.00 | +5.00 | 0.500 |" in text
+    assert "Nothing is published" in method_pages.measured_on("Rain", {"quick": collection.lines(records)})
 
 
 @pytest.mark.parametrize("entry", catalogue.methods().values(), ids=lambda entry: entry.name)
@@ -64,12 +90,16 @@ def test_contributing_has_the_sections_that_the_site_shows() -> None:
 def test_the_site_builds_strictly(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: `make docs`")
     pytest.importorskip("material", reason="mkdocs-material is not installed: `make docs`")
+    pytest.importorskip("mkdocstrings", reason="mkdocstrings is not installed: `make docs`")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "strangers/index.html").read_text()
     assert "class_path" in page
     assert "runs whatever code it names" in page
+    reference = (tmp_path / "python/index.html").read_text()
+    assert all(f'id="benchmark.workflows.python.{name}"' in reference for name in benchmark.__all__)
+    assert "<!-- measured" not in (tmp_path / "tasks/rain/index.html").read_text()
 
 
 def test_the_design_names_the_rooms_and_files_that_there_are() -> None:
@@ -79,6 +109,39 @@ def test_the_design_names_the_rooms_and_files_that_there_are() -> None:
     for package in ("benchmark", "methods", "datamodules"):
         for room in sorted({path.parent for path in (DOCS.parent / package).glob("*/*.py")}):
             assert f"`{room.relative_to(DOCS.parent)}/`" in text, f"docs/design.md says nothing of {room}"
+
+
+def test_the_map_of_contributing_names_what_there_is() -> None:
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text().partition("## The map")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`((?:benchmark|methods|datamodules|docs|tests)/[\w/.]*)`", text))
+    assert len(named) >= 8
+    for name in named:
+        assert (DOCS.parent / name).exists(), f"CONTRIBUTING.md names {name}"
+
+
+def test_templates_of_issues_name_files_and_commands_that_there_are() -> None:
+    templates = sorted((DOCS.parent / ".github").rglob("*.md"))
+    assert len(templates) == 4
+    for path in templates:
+        text = path.read_text()
+        for name in re.findall(r"`((?:docs|benchmark)/[\w/.]+)`", text):
+            assert (DOCS.parent / name).exists(), f"{path.name} names {name}"
+        assert set(re.findall(r"`unblend (\w+)", text)) <= set(COMMANDS)
+
+
+def test_the_citation_is_of_this_version() -> None:
+    held = yaml.safe_load((DOCS.parent / "CITATION.cff").read_text())
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
+    assert (held["version"], held["license"]) == (project["version"], project["license"])
+    assert held["cff-version"] == "1.2.0"
+    assert held["authors"]
+
+
+def test_make_help_lists_every_target() -> None:
+    done = subprocess.run(["make", "help"], cwd=DOCS.parent, capture_output=True, text=True, check=True)
+    listed = set(re.findall(r"^make ([a-z-]+) +\w", done.stdout, re.MULTILINE))
+    makefile = (DOCS.parent / "Makefile").read_text()
+    assert listed == set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
 
 
 def test_quality_against_time_is_what_was_measured() -> None:
