@@ -10,6 +10,7 @@ from statistics import fmean
 from benchmark.files import write_text
 from benchmark.plan import catalogue
 from benchmark.reports import tables
+from benchmark.reports.page import tasks
 from benchmark.reports.terminal import TRIVIAL, psnr, trivial
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
@@ -17,11 +18,6 @@ from benchmark.results.statistics import Line
 README = catalogue.ROOT / "README.md"
 SHOWN = 10
 """Methods in the matrix, at most, beside the trivial ones."""
-
-TASKS = (
-    "Reflection", "Rain", "Haze", "Clouds", "Intrinsic", "Superimposed", "ShoesHandbags", "Digits", "Shapes",
-)  # fmt: skip
-"""The order of tasks: photographs that are restored first, made-up layers last."""
 
 PAPER = "-paper"
 """How the names of suites end that have the papers' sizes."""
@@ -48,7 +44,7 @@ def status(suites: Suites) -> str:
     found = list(_records(suites))
     if not found:
         return NOTHING
-    tasks = _in_order({_task(record) for record in found})
+    judged = _in_order({tasks.of(record).title for record in found})
     methods = {record.title if record.supplied else record.config["model"]["class_path"] for record in found}
     known = {entry.class_path for entry in catalogue.methods().values()}
     datasets = {(record.suite, record.dataset) for record in found}
@@ -56,13 +52,13 @@ def status(suites: Suites) -> str:
     seen = sorted(record.training["images_seen"] for record in found if record.training["images_seen"])
     run = [_counted(len(found), "record"), _counted(len(methods), "method"), _counted(len(datasets), "data set")]
     said = [
-        f"**What was run**: {run[0]} of {run[1]} on {run[2]} of {_counted(len(tasks), 'task')} ({', '.join(tasks)}), "
+        f"**What was run**: {run[0]} of {run[1]} on {run[2]} of {_counted(len(judged), 'task')} ({', '.join(judged)}), "
         f"with {_span(sorted(seeds), 'seed')} a row."
     ]
     if seen:
         devices = sorted({str(record.provenance["device"]) for record in found})
         said.append(f"Methods that train saw {_span(seen, 'image')}, on {', '.join(devices)}.")
-    lacking = _in_order(set(catalogue.datasets()) - set(tasks))
+    lacking = _in_order({task.title for task in tasks.TASKS} - set(judged))
     suites_left = [name for name in catalogue.suites() if name.endswith(PAPER) and name not in suites]
     left = [f"{len(known - methods)} of the {len(known)} methods"] if known - methods else []
     left += [f"the {_counted(len(lacking), 'task')} {', '.join(lacking)}"] if lacking else []
@@ -76,7 +72,7 @@ class Column:
     """A task in the matrix.
 
     Attributes:
-        task: class name of its data set.
+        task: its title.
         suite: with the records.
         dataset: the one of the task that most methods were judged on.
         lines: of that data set.
@@ -112,7 +108,7 @@ def _columns(suites: Suites) -> list[Column]:
     found: dict[str, Column] = {}
     for suite, datasets in suites.items():
         for dataset, lines in datasets.items():
-            column = Column(_task(lines[0].first), suite, dataset, lines)
+            column = Column(tasks.of(lines[0].first).title, suite, dataset, lines)
             known = found.get(column.task)
             if column.best and (known is None or len(column.best) > len(known.best)):
                 found[column.task] = column
@@ -188,14 +184,10 @@ def _records(suites: Suites) -> Iterator[Record]:
                 yield from line.records
 
 
-def _task(record: Record) -> str:
-    """Class name of a record's data set."""
-    return str(record.config["data"]["class_path"]).rpartition(".")[2]
-
-
-def _in_order(tasks: set[str]) -> list[str]:
-    """Tasks in the order of ``TASKS``; what is not among them comes last."""
-    return sorted(tasks, key=lambda task: (TASKS.index(task) if task in TASKS else len(TASKS), task))
+def _in_order(titles: set[str]) -> list[str]:
+    """Titles of tasks in the page's order; what is not among them comes last."""
+    known = [task.title for task in tasks.TASKS]
+    return sorted(titles, key=lambda title: (known.index(title) if title in known else len(known), title))
 
 
 def _span(values: Sequence[int], what: str) -> str:
