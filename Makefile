@@ -56,12 +56,10 @@ docs: setup ## the documentation as a site, in build/docs
 speed: setup ## measure how fast it all is; some of it with ARGS="methods lmse"
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.speed $(ARGS)
 
-# One contact sheet for each data set, from what is embedded or generated, and the README's picture.
+# A contact sheet of each task, histograms of those whose sets are found, the README's picture; some with ARGS="Rain Haze".
 pictures: setup ## draw the pictures of docs/ again
-	for task in $$($(BIN)/python -c "from benchmark.plan import catalogue; print(*catalogue.datasets())"); do \
-		$(BIN)/unblend show $$task --rows 2 --height 128 --out docs/pictures/$$task.png || exit 1; \
-	done
-	$(BIN)/python docs/hero.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmark.workflows.pictures $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/hero.py
 
 clean: ## remove runs/ and what tools keep
 	rm -rf runs .pytest_cache .mypy_cache .ruff_cache

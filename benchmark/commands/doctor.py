@@ -182,4 +182,6 @@ def compare_with_the_world(task: str, folder: Path, out: Path, console: Console)
     console.print(f"{task}: generated mixtures beside {subject.origin}", markup=False)
     for one in statistics:
         console.print(f"    {one.line()}", markup=False)
+    left_out = f", without {' and '.join(subject.aside)}" if subject.aside else ""
+    console.print(f"    mean distance {subject.mean_distance(statistics):.2f}{left_out}", markup=False)
     console.print(f"    histograms in {page}", markup=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -80,7 +80,11 @@ class Subject(ABC):
 
     origin: ClassVar[str]
     """What the world is here."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Folders below the root without which less is compared, or nothing."""
     units: ClassVar[dict[str, str]] = {}
+    aside: ClassVar[tuple[str, ...]] = ()
+    """Statistics that do not count in the mean distance."""
 
     def __init__(self, root: Path, count: int = 100) -> None:
         self.root, self.count = root, count
@@ -116,6 +120,10 @@ class Subject(ABC):
             if name in world and len(world[name]) and len(values)
         ]
 
+    def mean_distance(self, statistics: Sequence[Statistic]) -> float:
+        """The mean over those statistics that count."""
+        return float(numpy.mean([one.distance for one in statistics if one.name not in self.aside]))
+
     def _samples(self, data: PictureTask, mixing: Mixing) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
         """Mixtures, layers and parameters of a task's generated training samples."""
         data.setup()
@@ -143,6 +151,7 @@ class RainStatistics(Subject):
         "sway": "°",
         "density": "streaks in 10,000 px",
     }
+    aside = ("density", "cover")  # of every streak at once; authors of rain sets take some of the streaks
 
     def mixing(self) -> Mixing:
         return LightRain()
@@ -167,6 +176,7 @@ class HazeStatistics(Subject):
     """Haze of photographs without a depth map, against rooms with one."""
 
     origin = "RESIDE's published airlight and β; depth maps of NYU Depth v2, its training scenes"
+    needs = (PHOTOGRAPHS, "nyu_depth")
     size: ClassVar[int] = 128
 
     def mixing(self) -> Mixing:
@@ -201,6 +211,7 @@ class CloudsStatistics(Subject):
     """Thin clouds over photographs, against RICE-I's training pairs."""
 
     origin = "RICE-I's training pairs"
+    needs = (PHOTOGRAPHS, "rice1")
     size: ClassVar[int] = 256
 
     def mixing(self) -> Mixing:
@@ -220,6 +231,7 @@ class ReflectionStatistics(Subject):
     """Reflections of photographs, against the real training pairs."""
 
     origin = "the real training pairs (Real88)"
+    needs = (PHOTOGRAPHS, "real88")
     size: ClassVar[int] = 256
     units: ClassVar[dict[str, str]] = {"psnr": "dB"}
 

@@ -28,13 +28,11 @@ class Fit(NamedTuple):
         subject: the comparison.
         mixing: class of the image-formation model; its defaults are where the search begins.
         candidates: parameter -> ranges to try.
-        aside: statistics that do not count, with the reason in a comment beside them.
     """
 
     subject: Callable[[Path, int], Subject]
     mixing: Callable[..., Mixing]
     candidates: dict[str, list[Range]]
-    aside: tuple[str, ...] = ()
 
 
 FITS = {
@@ -50,7 +48,6 @@ FITS = {
             "dimming": [(0.0, 0.0), (0.0, 3.0), (1.0, 3.0)],
             "angle": [(-15.0, 15.0), (-30.0, 30.0), (-45.0, 45.0)],
         },
-        aside=("density", "cover"),  # of every streak at once; authors of rain sets take some of the streaks
     ),
     "clouds": Fit(
         CloudsStatistics,
@@ -93,8 +90,7 @@ def fit(task: str, count: int = 60, root: str | None = None) -> None:
 
     def mean_distance(settings: dict[str, Any]) -> tuple[float, list[Statistic]]:
         statistics = subject.compare(chosen.mixing(**settings), world)
-        counted = [one.distance for one in statistics if one.name not in chosen.aside]
-        return sum(counted) / len(counted), statistics
+        return subject.mean_distance(statistics), statistics
 
     settings: dict[str, Any] = {}
     best, statistics = mean_distance(settings)
