@@ -144,6 +144,28 @@ def test_make_help_lists_every_target() -> None:
     assert listed == set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
 
 
+def cells(text: str) -> list[list[str]]:
+    """The rows of a page's table."""
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines() if line.startswith("| ")]
+
+
+def test_the_speed_of_data_is_what_was_measured() -> None:
+    kept = json.loads((DOCS / "data-speed.json").read_text())
+    text = (DOCS / "data.md").read_text().partition("## Speed")[2].partition("\n## ")[0]
+    (title, *_), _, *rows = cells(text)
+    networks = [name.removeprefix("times ") for name in cells(text)[0][4:]]
+    assert title == "task"
+    assert rows == [
+        [label, *(f"{figure:,.0f}" for figure in stages)]
+        + [f"{kept['ratios'][label][name]:.1f}" if name in kept["ratios"][label] else "" for name in networks]
+        for label, stages in kept["stages"].items()
+    ]
+    assert set(networks) == {name for own in kept["ratios"].values() for name in own}
+    least = min(ratio for own in kept["ratios"].values() for ratio in own.values())
+    assert f"the least here is {least:.1f}\n" in text
+    assert f"({kept['processor']}, load {kept['load']};" in text
+
+
 def test_quality_against_time_is_what_was_measured() -> None:
     points = json.loads((DOCS / "learning.json").read_text())["points"]
     text = (DOCS / "performance.md").read_text().partition("## Quality against time")[2].partition("## The rest")[0]

@@ -13,6 +13,7 @@ from skimage import data as photographs
 from datamodules.clouds import Clouds
 from datamodules.errors import DataNotice, UserError
 from datamodules.rain import Rain
+from datamodules.reflection import Reflection
 from datamodules.sets.leakage import overlapping
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket", "cat", "immunohistochemistry", "retina", "camera")
@@ -156,3 +157,22 @@ def test_noise_alone_does_not_make_two_photographs_one(tmp_path: Path) -> None:
     files = sorted(tmp_path.iterdir())
     assert overlapping(files[:1], files[1:]) == {}
     assert list(overlapping(files[:1], files[:1])) == files[:1]
+
+
+def test_a_training_pair_that_shows_a_test_scene_is_refused_by_content(tmp_path: Path) -> None:
+    """As no. 77 of the usual real pairs does: here its test image is cut and mirrored, under that name."""
+    others = [name for name in NAMES if name not in ("coffee", "chelsea", "cat")]  # two names of one photograph
+    pictures = {f"real20/{{}}/{name}.png": photograph(name, (321, 481)) for name in ("coffee", "chelsea")}
+    for i in range(12):
+        pictures[f"real88/{{}}/{800 + i}.jpg"] = photograph(others[i % len(others)], (161, 241 - i))
+    pictures["real88/{}/77.jpg"] = copies(photograph("coffee", (321, 481)))["corner"]
+    for path, picture in pictures.items():
+        for part in ("blended", "transmission"):
+            file = tmp_path / path.format(part)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(file, quality=90)
+    data = Reflection(source="real20", train_source="real88", root=str(tmp_path), size=16)
+    with pytest.warns(DataNotice, match=r"1 truths of Real88 .* show test images of real20 \(for example 77\.jpg\)"):
+        data.setup()
+    kept = {pair.name for role in ("train", "select") for pair in data.opened(role).pairs}
+    assert kept == {str(800 + i) for i in range(12)}

@@ -217,3 +217,16 @@ def test_defaults_are_near_the_real_training_pairs(subject: type, needs: str, mo
 
 def test_only_thin_clouds_are_fitted_to_rice1() -> None:
     assert type(CloudsStatistics(ROOT).mixing()) is ThinClouds
+
+
+@pytest.mark.slow("test_defaults_are_near_the_real_training_pairs")
+@pytest.mark.parametrize("task", SUBJECTS)
+def test_the_page_tells_the_mean_distances(task: str) -> None:
+    subject = SUBJECTS[task](ROOT)
+    for name in subject.needs:
+        if not (ROOT / name).is_dir():
+            pytest.skip(f"no {name}: set UNBLEND_DATA to a folder that holds it")
+    page = Path(__file__).parents[2] / "docs/data.md"
+    table = page.read_text().partition("## Generators against the world")[2]
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| `{task}` |")]
+    assert float(row.split("|")[-2]) == pytest.approx(subject.mean_distance(subject.compare()), abs=0.015)
