@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/data.md anew: ``python -m benchmark.workflows.pictures [TASK …]``, or ``make pictures``."""
+"""Draws docs/data.md's pictures anew: ``python -m benchmark.workflows.pictures [TASK …]``, or ``make pictures``."""
 
 from __future__ import annotations
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from benchmark.commands import main as cli
+from benchmark.plan import catalogue
 from datamodules import real_pairs
 from datamodules.errors import UserError
 from datamodules.mixing import LightRain, ThinClouds
@@ -217,6 +219,17 @@ def test_defaults_are_near_the_real_training_pairs(subject: type, needs: str, mo
 
 def test_only_thin_clouds_are_fitted_to_rice1() -> None:
     assert type(CloudsStatistics(ROOT).mixing()) is ThinClouds
+
+
+def test_no_suite_tests_on_pairs_that_its_clouds_are_fitted_to() -> None:
+    tested = [
+        data["init_args"]
+        for path in catalogue.suites().values()
+        for data in yaml.safe_load(path.read_text()).get("datasets", [])
+        if isinstance(data, dict) and data.get("init_args", {}).get("source") == "rice1"
+    ]
+    assert len(tested) >= 3
+    assert all("rice1" in (data.get("train_source"), data.get("split")) for data in tested)
 
 
 @pytest.mark.slow("test_defaults_are_near_the_real_training_pairs")
