@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +200,26 @@ def test_the_row_stands_in_the_suite_that_has_the_data() -> None:
     assert supplied.place(rain, {}, None) == supplied.Row("score", "rain", {})
     with pytest.raises(UserError, match="suite haze has no data set Rain with source rain100l"):
         supplied.place(rain, {"source": "rain100l"}, "haze")
+
+
+@pytest.mark.slow("test_a_folder_scores_what_its_method_scores")
+def test_the_documentation_does_what_it_says(tmp_path: Path, unblend: Any) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/outputs.md").read_text()
+    before, _, rest = page.partition("```python\n")
+    code, _, after = rest.partition("```\n")
+    (tmp_path / "denoise.py").write_text(code)
+    page = before + after
+    blocks = re.findall(r"^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line]
+    assert [line.split()[:2] for line in lines] == [
+        ["unblend", "predict"], ["python", "denoise.py"], ["unblend", "score"], ["unblend", "explain"],
+    ]  # fmt: skip
+    for line in lines:
+        command, *arguments = shlex.split(line)
+        if command == "python":
+            subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=True)
+            continue
+        done = unblend(*arguments, cwd=tmp_path, PYTHONPATH=str(Path(__file__).resolve().parents[2]))
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "TV denoiser, outputs supplied on rain: background of 6 images" in done.stdout
+    assert (tmp_path / "runs/score/index.html").is_file()

@@ -121,7 +121,7 @@ def test_the_map_of_contributing_names_what_there_is() -> None:
 
 def test_templates_of_issues_name_files_and_commands_that_there_are() -> None:
     templates = sorted((DOCS.parent / ".github").rglob("*.md"))
-    assert len(templates) == 4
+    assert len(templates) == 5
     for path in templates:
         text = path.read_text()
         for name in re.findall(r"`((?:docs|benchmark)/[\w/.]+)`", text):
