@@ -15,7 +15,7 @@ from benchmark.plan.execution import Config
 from benchmark.plan.names import safe_name
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
-_SUITE_KEYS = {"description", "seeds", "precision", "budget", "datasets", "methods"}
+_SUITE_KEYS = {"description", "version", "seeds", "precision", "budget", "datasets", "methods"}
 _DATASET_KEYS = {"name", "variant", "init_args", "budget", "devices"}
 _METHOD_KEYS = {*_DATASET_KEYS, "only", "precision", "seeds"}
 
@@ -34,9 +34,20 @@ class Row(TypedDict, total=False):
 
 
 class Suite(TypedDict, total=False):
-    """What a suite's YAML file holds."""
+    """What a suite's YAML file holds.
+
+    Attributes:
+        description: in a sentence or two.
+        version: of the terms on which its rows compete; raised when a budget, a set or a protocol changes.
+        seeds: of each row.
+        precision: of training.
+        budget: of each row.
+        datasets: rows of the data.
+        methods: rows of the methods.
+    """
 
     description: str
+    version: int
     seeds: list[int]
     precision: str
     budget: dict[str, int]
@@ -121,6 +132,33 @@ def load(name: str) -> list[Cell]:
     except yaml.YAMLError as error:
         raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
     return cells_of(suite, path.stem, path)
+
+
+def version(name: str) -> int:
+    """The version of a suite that ships with the project: of the terms on which its rows compete.
+
+    Args:
+        name: of the suite.
+
+    Raises:
+        UserError: it is no whole number above 0.
+    """
+    found = yaml.safe_load(catalogue.suites()[name].read_text()).get("version", 1)
+    if type(found) is not int or found < 1:
+        raise UserError(f"suite {name}: version {found!r} is no whole number above 0.")
+    return found
+
+
+def terms(name: str) -> dict[str, str]:
+    """Row -> digest of the terms on which it competes: its data, and the budget it has of them.
+
+    Args:
+        name: of a suite.
+
+    Raises:
+        UserError: an unknown suite.
+    """
+    return {str(cell.path.parent): contents.of_value(cell.config["data"])[:16] for cell in load(name)}
 
 
 def cells_of(suite: Suite, name: str, path: Path | None = None) -> list[Cell]:

@@ -11,6 +11,8 @@ from statistics import fmean
 from typing import Any, Literal, overload
 
 from benchmark.metrics.scales import METRICS
+from benchmark.plan import catalogue
+from benchmark.plan import suite as suites
 from benchmark.results import older
 from benchmark.results.records import Record
 from benchmark.results.statistics import MEASURES, POOLED, Line, Measured, Score, target_layers
@@ -202,9 +204,14 @@ MATRIX = "PSNR in dB, and rank; of the layer that the task is for, or the mean o
 """What the matrix shows."""
 
 
+def titled(name: str) -> str:
+    """A suite that ships with the project with its version, such as ``rain@1``; any other as it is called."""
+    return f"{name}@{suites.version(name)}" if name in catalogue.suites() else name
+
+
 def markdown(suite: str, found: Lines) -> str:
     """The leaderboard as Markdown: the cross-task matrix, then two tables for each data set."""
-    parts = [f"# Leaderboard: {suite}", ""]
+    parts = [f"# Leaderboard: {titled(suite)}", ""]
     if len(found) > 1:
         datasets, rows = matrix(found)
         parts += ["## Methods × data sets", "", MATRIX, ""]
@@ -288,7 +295,7 @@ def results_json(suite: str, found: Mapping[str, Mapping[str, Sequence[Line]]]) 
         suite: its name.
         found: data set -> protocol -> lines; the task's own protocol first.
     """
-    value = {"suite": suite, "datasets": {dataset: _dataset(tables) for dataset, tables in found.items()}}
+    value = {"suite": titled(suite), "datasets": {dataset: _dataset(tables) for dataset, tables in found.items()}}
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

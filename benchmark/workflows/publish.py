@@ -12,15 +12,19 @@ from typing import Any
 from rich.console import Console
 
 from benchmark.errors import UserError
-from benchmark.files import read_json, write_text
+from benchmark.files import read_json, write_json, write_text
 from benchmark.plan import catalogue, suite
 from benchmark.plan.contents import of_file
 from benchmark.reports import leaderboard
 from benchmark.reports.page import evidence
+from benchmark.reports.tables import titled
 from benchmark.results import checks, collection, records, samples, weights
 from benchmark.results.collection import COMMITTED, Found
 from benchmark.results.records import Record
 from benchmark.running.places import places
+
+TERMS = COMMITTED / "suites.json"
+"""Suite with its version -> row -> digest of the terms on which its published rows compete."""
 
 
 def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
@@ -51,6 +55,12 @@ def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
     refused += list(images(found))
     if found and not partial:
         refused += list(incomplete(folder, found))
+    for name in sorted({one.record.suite for one in found} & set(catalogue.suites())):
+        refused += [
+            f"suite {titled(name)}: {row} competes on other terms than before: raise the suite's version, and say why in "
+            f"{COMMITTED / 'CHANGELOG.md'}"
+            for row in moved(name)
+        ]
     if refused:
         for line in refused:
             console.print(f"refused: {line}", markup=False, soft_wrap=True)
@@ -60,6 +70,7 @@ def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
         copy(one, COMMITTED / one.record.suite)
     for name in {one.record.suite for one in found}:
         forget_images(COMMITTED / name)
+    enter(sorted({one.record.suite for one in found}))
     console.print(f"published {len(found)} records to {COMMITTED}", soft_wrap=True)
     without = sum(not samples.folder(path).is_dir() for path in _copies(found))
     if without:
@@ -104,6 +115,33 @@ def illustrate(folder: Path, console: Console) -> None:
         except UserError as error:
             console.print(f"{one.place}: none: {error}", markup=False, soft_wrap=True)
     leaderboard.build(None, console)
+
+
+def moved(name: str) -> list[str]:
+    """Rows of a suite that compete on other terms than those that were published under its version.
+
+    Args:
+        name: of a suite that ships with the project.
+    """
+    held = (read_json(TERMS) or {}).get(titled(name), {})
+    return [row for row, terms in suite.terms(name).items() if held.get(row, terms) != terms]
+
+
+def enter(names: Sequence[str]) -> None:
+    """Note on which terms the published rows of suites compete, so that a change of them cannot go unseen.
+
+    Args:
+        names: of suites that records were published of.
+    """
+    held = read_json(TERMS) or {}
+    for name in names:
+        there = {
+            path.parent.relative_to(COMMITTED / name / "records").as_posix()
+            for path in (COMMITTED / name / "records").glob("*/*/seed*.json")
+        }
+        terms = {row: digest for row, digest in suite.terms(name).items() if row in there}
+        held[titled(name)] = {**held.get(titled(name), {}), **terms}
+    write_json(TERMS, dict(sorted(held.items())))
 
 
 def problems(one: Found) -> Iterator[str]:

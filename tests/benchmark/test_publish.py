@@ -230,3 +230,26 @@ def test_embedded_pictures_stand_for_those_of_research_data(project: Path, publi
     assert "lack pictures" not in said, "the same record keeps them"
     for one in restore:
         one()
+
+
+def test_published_rows_compete_on_the_terms_that_they_were_published_on() -> None:
+    changes = (collection.COMMITTED / "CHANGELOG.md").read_text()
+    held = json.loads(publishing.TERMS.read_text())
+    for folder in collection.COMMITTED.glob("*/records"):
+        name = folder.parent.name
+        now = f"{name}@{suite.version(name)}"
+        assert not publishing.moved(name), f"{now}: raise its version, and say why in leaderboards/CHANGELOG.md"
+        assert now in changes
+        rows = {f"{path.parent.parent.name}/{path.parent.name}" for path in folder.glob("*/*/seed*.json")}
+        assert rows == held[now].keys()
+
+
+def test_moved_terms_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(publishing, "TERMS", tmp_path / "suites.json")
+    assert publishing.moved("rain") == []
+    publishing.enter(["rain"])
+    assert publishing.moved("rain") == []
+    terms = suite.terms("rain")
+    first = "rain-rain100l/nafnet"
+    monkeypatch.setattr(suite, "terms", lambda name: {**terms, first: "else", "rain-else/new": "0"})
+    assert publishing.moved("rain") == [first]  # a new row is no change of terms
