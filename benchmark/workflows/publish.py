@@ -56,11 +56,8 @@ def publish(folder: Path, console: Console, *, partial: bool = False) -> bool:
     if found and not partial:
         refused += list(incomplete(folder, found))
     for name in sorted({one.record.suite for one in found} & set(catalogue.suites())):
-        refused += [
-            f"suite {titled(name)}: {row} competes on other terms than before: raise the suite's version, and say why in "
-            f"{COMMITTED / 'CHANGELOG.md'}"
-            for row in moved(name)
-        ]
+        how = f"raise the suite's version, and say why in {COMMITTED / 'CHANGELOG.md'}"
+        refused += [f"suite {titled(name)}: {row} competes on other terms than before: {how}" for row in moved(name)]
     if refused:
         for line in refused:
             console.print(f"refused: {line}", markup=False, soft_wrap=True)
