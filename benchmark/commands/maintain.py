@@ -29,7 +29,7 @@ def new(kind: Literal["method", "data"], name: str, *, folder: str = ".") -> Non
 def publish(
     run: str, *, partial: bool = False, weights: str | None = None, as_: str | None = None, pictures: bool = False
 ) -> None:
-    """Check a run's records and copy them to leaderboards/; or let --weights of a cell ship, or make --pictures.
+    """Check a run's records and copy them to leaderboards/; or let --weights ship, or make --pictures.
 
     Args:
         run: folder of a suite's run, such as runs/quick.
@@ -54,7 +54,7 @@ def publish(
 
 def _ship(cell: Path, name: str) -> None:
     from benchmark.results import weights
-    from benchmark.workflows.ship import megabytes, ship
+    from benchmark.workflows.shipping.ship import megabytes, ship
 
     one = ship(cell, name, os.environ.get("UNBLEND_DATA"))
     size, total = one.path.stat().st_size, sum(other.path.stat().st_size for other in weights.shipped().values())

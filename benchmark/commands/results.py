@@ -126,7 +126,7 @@ def score(
     runs: str = "runs",
     options: dict[str, Any],
 ) -> None:
-    """Score a folder of pictures that your network made: no method to write, no weights to give.
+    """Score a folder of pictures that your network made, beside all other rows.
 
     The pictures are named like the test images, as IMAGE.png, IMAGE-LAYER.png, LAYER/IMAGE.png, or as DSRNet, PReNet,
     XReflection and MMagic name them. They are scored under every protocol of the task; the record stands in the table

@@ -22,7 +22,7 @@ from benchmark.errors import UserError
 from benchmark.plan import catalogue
 from benchmark.results import checks, records, weights
 from benchmark.training import checkpoints
-from benchmark.workflows import ship
+from benchmark.workflows.shipping import ship
 from methods.base import SeparationMethod
 from methods.dmgn import DMGN
 from methods.sils import SILS

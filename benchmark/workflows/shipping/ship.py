@@ -25,7 +25,8 @@ from benchmark.results.weights import LARGEST, RECORD, TOGETHER, WEIGHTS, Shippe
 from benchmark.scoring.judge import judge
 from benchmark.scoring.score import image_seed
 from benchmark.training import checkpoints
-from benchmark.workflows import model_card, publish
+from benchmark.workflows import publish
+from benchmark.workflows.shipping import card
 from datamodules.base import LayerDataModule
 from methods.base import SeparationMethod
 from methods.networks.vgg import VGG19Features
@@ -88,7 +89,7 @@ def complete(folder: Path, name: str, record: Record, root: str | None) -> None:
     """
     moved = _halve(folder, record, root)
     records.write(folder / RECORD, record)
-    model_card.write(folder, name, record, moved)
+    card.write(folder, name, record, moved)
 
 
 def _halve(folder: Path, record: Record, root: str | None) -> float | None:
