@@ -168,7 +168,7 @@ def test_the_speed_of_data_is_what_was_measured() -> None:
 
 def test_quality_against_time_is_what_was_measured() -> None:
     points = json.loads((DOCS / "learning.json").read_text())["points"]
-    text = (DOCS / "performance.md").read_text().partition("## Quality against time")[2].partition("## The rest")[0]
+    text = (DOCS / "performance.md").read_text().partition("## Quality against time")[2].partition("\n## ")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
     ]
@@ -184,3 +184,16 @@ def test_quality_against_time_is_what_was_measured() -> None:
     for one in points:
         if one["tested"] is not None:
             assert f"{one['tested']:.2f}" in text
+
+
+def test_what_the_rivals_learnt_is_what_was_measured() -> None:
+    held = json.loads((DOCS / "rivals.json").read_text())
+    text = (DOCS / "performance.md").read_text().partition("## The rivals learn")[2].partition("\n## ")[0]
+    assert cells(text)[2:] == [
+        [one["title"], one["task"], f"{one['images']:,}", f"{one['seconds']:,}"]
+        + [f"{psnr:.2f}" for psnr in (one["trivial"], *one["curve"])]
+        for one in held.values()
+    ]
+    below = [one["title"] for one in held.values() if max(one["curve"]) <= one["trivial"]]
+    assert f"Of {len(held)} rivals {len(held) - len(below)} are above the trivial answer." in text
+    assert all(title.partition(",")[0] in text.partition("are above")[2].partition("are below")[0] for title in below)
