@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 
 from benchmark.errors import UserError
 from benchmark.plan import suite as suites
-from benchmark.plan.execution import Execution
+from benchmark.plan.execution import Execution, Options
 from benchmark.running.machine import Machine
 
 
@@ -19,7 +19,7 @@ def bench(
     only: Literal["failed"] | None = None,
     model: str | None = None,
     variant: str = "",
-    options: dict[str, Any] | None = None,
+    options: Options | None = None,
     images: int | None = None,
     runs: str = "runs",
     machine: Machine,

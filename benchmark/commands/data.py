@@ -13,6 +13,7 @@ from rich.table import Table
 from benchmark.commands.parser import Given, looks_ahead
 from benchmark.errors import UserError
 from benchmark.plan import catalogue
+from benchmark.plan.execution import Options
 
 HELP = {"-h", "--help"}
 
@@ -106,7 +107,7 @@ def show(
     height: int = 192,
     latent: str | None = None,
     out: str | None = None,
-    options: dict[str, Any],
+    options: Options,
 ) -> None:
     """Draw mixtures of a data set beside their layers, as one picture.
 
@@ -176,7 +177,7 @@ def separate(
     snapshots: int | None = None,
     precision: Literal["32-true", "bf16-mixed"] = "32-true",
     device: str = "auto",
-    options: dict[str, Any],
+    options: Options,
 ) -> None:
     """Take any picture apart: its layers as PNG, by trained weights or without any.
 

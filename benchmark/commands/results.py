@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.console import Console
 from benchmark.commands.parser import Given, looks_ahead
 from benchmark.errors import UserError, unknown
 from benchmark.plan import catalogue
+from benchmark.plan.execution import Options
 
 HELP = {"-h", "--help"}
 DATALESS = (
@@ -124,7 +125,7 @@ def score(
     by_its_author: bool = False,
     root: str | None = None,
     runs: str = "runs",
-    options: dict[str, Any],
+    options: Options,
 ) -> None:
     """Score a folder of pictures that your network made, beside all other rows.
 

@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Literal, NotRequired, TypedDict, TypeVar
 
 from benchmark.files import read_json, write_json
 
+Options = dict[str, Any]
+"""What a class is built with, by the names of its constructor's parameters; values are plain."""
+
 
 class Part(TypedDict):
     """A class and its options, as jsonargparse writes them.
@@ -19,7 +22,7 @@ class Part(TypedDict):
     """
 
     class_path: str
-    init_args: dict[str, Any]
+    init_args: Options
 
 
 class TrainerPart(TypedDict):

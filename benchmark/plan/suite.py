@@ -11,7 +11,7 @@ import yaml
 
 from benchmark.errors import UserError, unknown
 from benchmark.plan import catalogue, contents, identity, precision
-from benchmark.plan.execution import Config
+from benchmark.plan.execution import Config, Options
 from benchmark.plan.names import safe_name
 
 BUDGET = ("images", "batch_size", "selections", "test_images")
@@ -25,7 +25,7 @@ class Row(TypedDict, total=False):
 
     name: Required[str]
     variant: str
-    init_args: dict[str, Any]
+    init_args: Options
     budget: dict[str, int]
     devices: int
     only: list[str]

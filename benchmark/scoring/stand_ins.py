@@ -7,11 +7,10 @@ import warnings
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_json
-from benchmark.plan.execution import Execution
+from benchmark.plan.execution import Execution, Options
 from benchmark.plan.precision import FULL
 from benchmark.results import samples
 from benchmark.results.records import Record
@@ -67,7 +66,7 @@ def separate(record: Record, checkpoint: Path | None, shown: Path) -> list[Path]
     return sorted(shown.glob("*.json"))
 
 
-def _embedded(given: dict[str, Any]) -> dict[str, Any]:
+def _embedded(given: Options) -> Options:
     """A data set's options with its embedded or generated pictures in the place of a real set's.
 
     Args:

@@ -27,6 +27,7 @@ import torch
 
 from benchmark.files import write_text
 from benchmark.plan import catalogue
+from benchmark.plan.execution import Options
 from benchmark.plan.precision import AUTO, FULL, resolve
 from benchmark.results import provenance
 from benchmark.speed.networks.methods import training_step
@@ -66,7 +67,7 @@ RACES = (
 )
 """What small suites train with; the first in the arithmetic that pays on this machine, the others in float32."""
 
-CASES: list[tuple[str, str, dict[str, Any]]] = [
+CASES: list[tuple[str, str, Options]] = [
     ("Clouds, photographs", "Clouds", {}),
     ("Digits", "Digits", {}),
     ("Haze, photographs", "Haze", {}),
@@ -124,7 +125,7 @@ def main(seconds: float = 2.0, out: Path | None = None) -> list[Row]:
     return [*rows, *(each for own in raced.values() for each in own.values())]
 
 
-def stages(name: str, options: dict[str, Any], seconds: float) -> Stages:
+def stages(name: str, options: Options, seconds: float) -> Stages:
     """Measure a task's stages."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = {} if name == "Digits" else {"size": SIZE}
@@ -144,7 +145,7 @@ def ratios(seconds: float) -> dict[str, dict[str, Row]]:
     }
 
 
-def ratio(label: str, name: str, options: dict[str, Any], race: Race, seconds: float) -> Row:
+def ratio(label: str, name: str, options: Options, race: Race, seconds: float) -> Row:
     """One task's samples per second over those that one network takes."""
     size = {} if name == "Digits" else {"size": race.crop}
     data = _data(name, batch_size=STEP, **size, **options)

@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from benchmark.plan.execution import Options
 from benchmark.plan.names import safe_name
 from datamodules.errors import UserError
 from methods.base import SeparationMethod
@@ -139,7 +140,7 @@ def _named(path: Path, class_path: object) -> type[SeparationMethod]:
 
 
 def _rebuilt(
-    method_class: type[SeparationMethod], given: dict[str, Any], state: dict[str, Tensor], left_out: list[str] | None
+    method_class: type[SeparationMethod], given: Options, state: dict[str, Tensor], left_out: list[str] | None
 ) -> SeparationMethod:
     """A method of some options and weights.
 

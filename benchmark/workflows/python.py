@@ -25,6 +25,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from benchmark.errors import UserError, unknown
 from benchmark.metrics import Scores
 from benchmark.plan import catalogue
+from benchmark.plan.execution import Options
 from benchmark.reports import export
 from benchmark.results import collection, weights
 from benchmark.scoring import outputs
@@ -184,7 +185,7 @@ def mixtures(data: str, n: int = 8, *, seed: int = 0, root: str | None = None, *
     return module.on_after_batch_transfer(next(iter(module.train_dataloader())), 0)
 
 
-def _data(name: str, root: str | None, options: dict[str, Any]) -> LayerDataModule:
+def _data(name: str, root: str | None, options: Options) -> LayerDataModule:
     """Data by the name of a real set or of a task."""
     if name in SETS:
         options = {"source": name, **options}

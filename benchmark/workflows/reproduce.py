@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from benchmark.errors import UserError
 from benchmark.plan import suite
-from benchmark.plan.execution import Execution
+from benchmark.plan.execution import Execution, Options
 from benchmark.plan.suite import BUDGET
 from benchmark.results import checks, records
 from benchmark.results.records import Record
@@ -158,7 +157,7 @@ def as_suite(published: Sequence[Record]) -> suite.Suite:
     return {"datasets": list(datasets.values()), "methods": methods}
 
 
-def _row(class_path: str, folder: str, options: dict[str, Any]) -> suite.Row:
+def _row(class_path: str, folder: str, options: Options) -> suite.Row:
     """A suite's row that gets a given folder in records."""
     variant = folder.partition("-")[2]
     row = suite.Row(name=class_path, init_args=options)

@@ -6,7 +6,6 @@ import hashlib
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -18,7 +17,7 @@ from benchmark.files import write_text
 from benchmark.metrics import METRICS, lmse_window
 from benchmark.plan import catalogue, identity, suite
 from benchmark.plan.contents import of_value, write_data_digest
-from benchmark.plan.execution import UNKNOWN_COST, UNTRAINED, Config, Training
+from benchmark.plan.execution import UNKNOWN_COST, UNTRAINED, Config, Options, Training
 from benchmark.plan.names import safe_name
 from benchmark.results import provenance, records, samples
 from benchmark.results.records import SUPPLIED, Record
@@ -45,7 +44,7 @@ class Row:
 
     suite: str
     dataset: str
-    options: dict[str, Any]
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Said:
     by_its_author: bool = False
 
 
-def place(entry: catalogue.Entry, options: dict[str, Any], asked: str | None) -> Row:
+def place(entry: catalogue.Entry, options: Options, asked: str | None) -> Row:
     """The row whose test images the pictures are of: of the suite that is asked for, or of the first that fits.
 
     Args:

@@ -13,6 +13,9 @@ from benchmark.results.collection import Found
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
+Json = dict[str, Any]
+"""What the page's script reads, as JSON has it."""
+
 LOG_LINES = 40
 
 
@@ -49,7 +52,7 @@ def provenance(line: Line, found: Sequence[Found], log_bytes: int) -> dict[str, 
     }
 
 
-def _of_seed(one: Found, log_bytes: int) -> dict[str, Any]:
+def _of_seed(one: Found, log_bytes: int) -> Json:
     made, record = one.record.provenance, one.record
     return {
         "seed": record.seed,

@@ -12,14 +12,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.files import write_text
 from benchmark.reports.page import papers, pictures, tasks, views
-from benchmark.reports.page.evidence import key_of, provenance
+from benchmark.reports.page.evidence import Json, key_of, provenance
 from benchmark.results import collection
 from benchmark.results.collection import Found
 
@@ -61,7 +60,7 @@ def render(found: Sequence[Found]) -> str:
     return _page(data)
 
 
-def _data(found: Sequence[Found]) -> tuple[dict[str, Any], dict[str, pictures.Shown]]:
+def _data(found: Sequence[Found]) -> tuple[Json, dict[str, pictures.Shown]]:
     """All that the page's script reads but pictures, and the images that there are of each data set."""
     of_suites: dict[str, list[Found]] = {}
     for one in found:
@@ -69,7 +68,7 @@ def _data(found: Sequence[Found]) -> tuple[dict[str, Any], dict[str, pictures.Sh
     names = [(one.record.suite, one.record.dataset) for one in found]
     suites_with = {dataset: len({suite for suite, other in names if other == dataset}) for _, dataset in names}
     share = LOGS // max(1, len(found))
-    drawn: list[tuple[tasks.Task, dict[str, Any], pictures.Shown]] = []
+    drawn: list[tuple[tasks.Task, Json, pictures.Shown]] = []
     lines: list[dict[str, object]] = []
     for suite in sorted(of_suites):
         own = of_suites[suite]
@@ -100,7 +99,7 @@ def _data(found: Sequence[Found]) -> tuple[dict[str, Any], dict[str, pictures.Sh
     return data, {view["id"]: shown for _, view, shown in drawn}
 
 
-def _page(data: dict[str, Any]) -> str:
+def _page(data: Json) -> str:
     style = (TEMPLATES / "style.css").read_text()
     parts = "\n".join((TEMPLATES / name).read_text() for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{parts}}})();\n'

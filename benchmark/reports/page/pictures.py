@@ -16,6 +16,7 @@ from typing import Any
 from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.plan.names import safe_name
+from benchmark.reports.page.evidence import Json
 from benchmark.results import samples
 from benchmark.results.collection import Found
 from benchmark.results.records import Record
@@ -66,7 +67,7 @@ class Shown:
     images: list[Image]
     keys: dict[tuple[int, int, str], str] = field(default_factory=dict)
 
-    def text(self) -> dict[str, Any]:
+    def text(self) -> Json:
         """What the page's script reads."""
         names = {layer: None for image in self.images for layer in image.layers}
         target = target_layers(self.table[0].first)
@@ -79,7 +80,7 @@ class Shown:
             "psnr": psnr,
         }
 
-    def _image(self, place: int, image: Image) -> dict[str, Any]:
+    def _image(self, place: int, image: Image) -> Json:
         layers = range(len(image.layers))
         of_rows = {row: [self.keys.get((place, row, f"estimate-{k}")) for k in layers] for row in image.psnr}
         return {

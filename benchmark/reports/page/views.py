@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.metrics.protocols import PROTOCOLS
 from benchmark.reports import published, tables
 from benchmark.reports.page import papers, plots
-from benchmark.reports.page.evidence import curve
+from benchmark.reports.page.evidence import Json, curve
 from benchmark.reports.page.tasks import Task
 from benchmark.results.statistics import MEASURES, POOLED, Line, Score, per_image
 
@@ -43,7 +43,7 @@ def head(text: str, falling: bool = False, hint: str = "") -> Head:
     return {"text": text, "falling": falling, "hint": hint, "shown": text not in ASIDE}
 
 
-def view(suite: str, dataset: str, task: Task, under: dict[str, list[Line]], twice: bool) -> dict[str, Any]:
+def view(suite: str, dataset: str, task: Task, under: dict[str, list[Line]], twice: bool) -> Json:
     """A data set, without its pictures and without what stands behind its lines.
 
     Args:

@@ -30,6 +30,7 @@ from benchmark.errors import UserError, unknown
 from benchmark.files import read_json, write_json, write_text
 from benchmark.metrics.layer_scores import LayerScores
 from benchmark.plan import catalogue
+from benchmark.plan.execution import Options
 from benchmark.plan.precision import low_precision_units, resolve
 from benchmark.results.provenance import processor
 from benchmark.speed.chart import chart
@@ -64,9 +65,9 @@ class Task:
     """
 
     method: str
-    options: dict[str, Any]
+    options: Options
     dataset: str
-    data: dict[str, Any] = field(default_factory=dict)
+    data: Options = field(default_factory=dict)
     batch: int = 8
 
 

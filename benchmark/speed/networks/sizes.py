@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -23,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmark.files import write_text
 from benchmark.plan import catalogue
 from benchmark.plan.catalogue import Entry
+from benchmark.plan.execution import Options
 from benchmark.results.provenance import processor
 from datamodules.types import LayerSpec
 from methods.base import SeparationMethod
@@ -79,7 +79,7 @@ def build(entry: Entry) -> SeparationMethod | None:
     spec = spec_for(entry, method)
     if spec is None or not method.card.trains:
         return None
-    options: dict[str, Any] = {"spec": dict(spec)}
+    options: Options = {"spec": dict(spec)}
     if "features" in inspect.signature(method).parameters:
         options["features"] = "random"
     return method(**options).eval()

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.plan import catalogue, names
+from benchmark.plan.execution import Options
 from benchmark.results import checks, collection, records, weights
 from benchmark.results.collection import Found
 from benchmark.results.records import Record
@@ -157,7 +158,7 @@ def place(found: Found, name: str) -> Path:
     return weights.FOLDER / own / names.safe_name("--as", "name", short)
 
 
-def write(folder: Path, method: SeparationMethod, options: dict[str, Any], checkpoint_sha256: str | None) -> None:
+def write(folder: Path, method: SeparationMethod, options: Options, checkpoint_sha256: str | None) -> None:
     """Write what a method needs to separate, in float32, and the options to rebuild it, in the layout of the hub.
 
     A method does not say what is for training only. So pictures are separated, and the weights that no operation
