@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -451,3 +452,16 @@ def test_all_that_really_ship_are_small_together() -> None:
     assert sum(one.path.stat().st_size for one in SHIPPED.values()) <= weights.TOGETHER
     beside = {path.parent for path in weights.FOLDER.glob("*/*/record.json")}
     assert beside == {one.path.parent for one in SHIPPED.values()}
+
+
+@pytest.mark.slow("test_each_that_really_ships_is_what_its_record_says_and_separates")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_that_really_ships_still_scores_what_its_record_says(name: str) -> None:
+    """Weights are scored again, not trained again, where their data are."""
+    one = SHIPPED[name]
+    record = one.record()
+    try:
+        psnr = ship.psnr(checkpoints.trained(one.path).eval(), record, os.environ.get("UNBLEND_DATA"))
+    except UserError as error:
+        pytest.skip(f"{error} Set UNBLEND_DATA.")
+    assert psnr == pytest.approx(record.mean("psnr"), abs=ship.HALF)

@@ -100,7 +100,7 @@ def _halve(folder: Path, record: Record, root: str | None) -> float | None:
     small = {key: value.half() if value.dtype == torch.float32 else value for key, value in state.items()}
     (folder / WEIGHTS).write_bytes(save(small))
     try:
-        moved = _psnr(checkpoints.trained(folder).eval(), record, root) - record.mean("psnr")
+        moved = psnr(checkpoints.trained(folder).eval(), record, root) - record.mean("psnr")
     except UserError:  # the data are not here
         moved = math.inf
     if abs(moved) < HALF:
@@ -109,7 +109,7 @@ def _halve(folder: Path, record: Record, root: str | None) -> float | None:
     return None
 
 
-def _psnr(method: SeparationMethod, record: Record, root: str | None) -> float:
+def psnr(method: SeparationMethod, record: Record, root: str | None) -> float:
     """PSNR in dB of a method on a record's test images.
 
     Raises:
