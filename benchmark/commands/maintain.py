@@ -29,7 +29,7 @@ def new(kind: Literal["method", "data"], name: str, *, folder: str = ".") -> Non
 def publish(
     run: str, *, partial: bool = False, weights: str | None = None, as_: str | None = None, pictures: bool = False
 ) -> None:
-    """Check a run's records and copy them to leaderboards/; or ship --weights, or make --pictures.
+    """Check a run's records and copy them to leaderboards/; or ship --weights, make --pictures.
 
     Args:
         run: folder of a suite's run, such as runs/quick.
