@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 from benchmark.metrics.scales import METRICS
 from benchmark.plan import catalogue
 from benchmark.plan import suite as suites
-from benchmark.results import older
+from benchmark.results import older, provenance
 from benchmark.results.records import Record
 from benchmark.results.statistics import MEASURES, POOLED, Line, Measured, Score, target_layers
 
@@ -24,6 +24,7 @@ HEADER = (
     "rank", "method", "variant", "seeds", "images", MEASURES["psnr"].heading, "95 % interval",
     *(scale.heading for name, scale in MEASURES.items() if name != "psnr"),
     "parameters", "GFLOPs", "latency (ms)", "memory (MiB)", "images seen", "train (s)",
+    "trained on", "outputs",
 )  # fmt: skip
 
 
@@ -40,6 +41,8 @@ def cells(line: Line) -> list[str]:
         interval_text(psnr, "psnr"),
         *(text(line.judged(measure), measure) for measure in MEASURES if measure != "psnr"),
         *costs(line),
+        provenance.learnt_from(first) or "–",
+        provenance.outputs(first),
     ]
 
 
@@ -142,8 +145,7 @@ def note(line: Line, table: Sequence[Line]) -> str:
 def _supplied(record: Record) -> str:
     """What is known of supplied outputs, in words."""
     by = "its author" if record.provenance.get("by_its_author") else "somebody else"
-    learnt = ", ".join(record.provenance.get("trained_on", [])) or "data that are not told"
-    return f"{len(record.ids)} images' pictures were supplied by {by}; trained on {learnt}"
+    return f"{len(record.ids)} images' pictures were supplied by {by}; trained on: {provenance.learnt_from(record)}"
 
 
 def notes(table: Sequence[Line]) -> list[str]:
@@ -260,6 +262,7 @@ def results_csv(found: Lines) -> str:
     header = ["dataset", "method", "variant", "seed", "protocol", *MEASURES, "target", "layers"]
     header += [f"{measure}_by_layer" for measure in MEASURES]
     header += ["test_images", "parameters", "flops", "latency_s", "peak_memory_mib", "images_seen", "train_seconds"]
+    header += ["trained_on", "outputs"]
     writer.writerow([*header, "of", "key", "score_key", "commit"])
     for table in found.values():
         for line in table:
@@ -283,7 +286,8 @@ def _csv_row(record: Record, protocol: str) -> list[Any]:
         *(" ".join(f"{mean:.6g}" for mean in by_layer[measure]) for measure in MEASURES),
         len(record.ids), cost["parameters"], cost.get("flops"),
         "" if (latency := cost["latency_s"]) is None else f"{latency:.6g}", cost["peak_memory_mib"],
-        training["images_seen"], training["seconds"], " ".join(record.identities.values()),
+        training["images_seen"], training["seconds"], provenance.learnt_from(record), provenance.outputs(record),
+        " ".join(record.identities.values()),
         record.key[:12], record.score_key[:12], record.provenance.get("commit"),
     ]  # fmt: skip
 
@@ -340,6 +344,8 @@ def _plain(line: Line) -> dict[str, object]:
         "peak_memory_mib": six(mean_cost(line, "peak_memory_mib")),
         "images_seen": [record.training["images_seen"] for record in line.records],
         "train_seconds": [record.training["seconds"] for record in line.records],
+        "trained_on": provenance.learnt_from(first),
+        "outputs": provenance.outputs(first),
         "score_keys": [record.score_key for record in line.records],
     }
 

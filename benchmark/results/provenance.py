@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmark.plan.catalogue import ROOT
 from benchmark.plan.execution import Provenance
+from benchmark.results.records import Record
 
 PACKAGES = (
     "torch",
@@ -79,6 +80,31 @@ def collect(device: str, world: int) -> Provenance:
         "device": device,
         "processes": world,
     }
+
+
+def learnt_from(record: Record) -> str:
+    """The data that a method learnt from, as far as they are known; empty where it learnt from none."""
+    if record.supplied:
+        return ", ".join(record.provenance.get("trained_on", [])) or "not told"
+    return _trained_on(record) if record.training["images_seen"] else ""
+
+
+def outputs(record: Record) -> str:
+    """Who made the pictures that were scored."""
+    if not record.supplied:
+        return "made here"
+    return "supplied by its author" if record.provenance.get("by_its_author") else "supplied"
+
+
+def _trained_on(record: Record) -> str:
+    """The data that a record's method was trained on: a data set's class and, where it has some, its source."""
+    data = record.config.get("data", {})
+    given = data.get("init_args", {})
+    source = given.get("train_source") or given.get("source")
+    if isinstance(source, dict):
+        source = " + ".join(f"{weight:g} {one}" for one, weight in source.items())
+    name = str(data.get("class_path", record.dataset)).rpartition(".")[2]
+    return f"{name}{f', {source}' if source else ''}"
 
 
 def _git(*arguments: str) -> str:

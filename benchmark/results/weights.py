@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.errors import UserError, unknown
 from benchmark.plan import catalogue
-from benchmark.results import checks
+from benchmark.results import checks, provenance
 from benchmark.results.records import Record
 from benchmark.results.statistics import per_image
 
@@ -117,21 +117,15 @@ def rows() -> list[tuple[str, ...]]:
         method = f"{record.title} ({record.variant})" if record.variant not in ("", record.title) else record.title
         identity = of_identity(record)
         table.append(
-            (one.name, method, learnt_from(record), record.dataset, ", ".join(record.targets),
+            (one.name, method, budget(record), record.dataset, ", ".join(record.targets),
              f"{record.mean('psnr'):.2f}", "–" if identity is None else f"{identity:.2f}", size)
         )  # fmt: skip
     return table
 
 
-def learnt_from(record: Record) -> str:
+def budget(record: Record) -> str:
     """The data that a record's method was trained on, and how many images of it."""
-    data = record.config.get("data", {})
-    given = data.get("init_args", {})
-    source = given.get("train_source") or given.get("source")
-    if isinstance(source, dict):
-        source = " + ".join(f"{weight:g} {one}" for one, weight in source.items())
-    name = str(data.get("class_path", record.dataset)).rpartition(".")[2]
-    return f"{name}{f', {source}' if source else ''}, {record.training['images_seen']:,} images"
+    return f"{provenance.learnt_from(record)}, {record.training['images_seen']:,} images"
 
 
 def of_identity(record: Record) -> float | None:

@@ -82,7 +82,7 @@ def text(name: str, record: Record, moved: float | None) -> str:
         f"One picture in, its layers ({', '.join(record.spec['layers'])}) out. `unblend separate PHOTO --from {name}`; "
         "instead of the name, the path of this folder will do. In Python `benchmark.load(…)` takes both.",
         "",
-        f"- Learnt from: {weights.learnt_from(record)}; the budget is all that it saw.",
+        f"- Learnt from: {weights.budget(record)}; the budget is all that it saw.",
         f"- Parameters: {record.cost['parameters']:,}, in {bits}.",
         f"- Scored on: {record.dataset}, {len(record.ids)} images, {' and '.join(record.targets)}, once, after the "
         "checkpoint was chosen on other images.",
