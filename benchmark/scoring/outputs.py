@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -84,6 +85,25 @@ class Outputs:
     layers: tuple[str, ...]
     pictures: dict[Place, list[Path]]
     extra: list[Path]
+
+    def refuse_gaps(self, scored: Sequence[str], ordered: bool) -> None:
+        """Check the layers: they are scored from the first on; without an order all are needed, to find which is which.
+
+        Args:
+            scored: names of the layers that have a truth.
+            ordered: whether their order has a meaning.
+
+        Raises:
+            UserError: one is lacking.
+        """
+        needed = scored[: len(self.layers)] if ordered else scored
+        lacking = [name for name in needed if name not in self.layers]
+        if lacking:
+            why = "scored in the order of the data" if ordered else "without an order, and scored together"
+            raise UserError(
+                f"{self.folder}: pictures of {' and '.join(self.layers)}, but none of {' and '.join(lacking)}: the "
+                f"layers are {why} ({', '.join(scored)}); write those, too."
+            )
 
     def listed(self) -> str:
         """Every picture that is scored with its digest, as ``sha256sum`` writes it: what was judged."""
@@ -202,6 +222,18 @@ class Reader:
     sizes: list[tuple[Path, tuple[int, int], tuple[int, int]]] = field(default_factory=list)
     odd: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
 
+    def layers(self, image: str, mixture: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+        """(K', C, H, W) of one image, as ``judge`` asks for them; None where one of them cannot be scored.
+
+        Args:
+            image: id of a test image.
+            mixture: that nothing is taken from.
+            shape: of the truth, (K, C, H, W).
+        """
+        given = [self.layer(image, name, (shape[-2], shape[-1])) for name in self.outputs.layers]
+        layers = [one for one in given if one is not None]
+        return torch.stack(layers) if len(layers) == len(given) else None
+
     def layer(self, image: str, layer: str, size: tuple[int, int]) -> Tensor | None:
         """(C, H, W) float32 in [0, 1]; None where there is no picture that can be scored.
 
@@ -255,17 +287,18 @@ class Reader:
             said.append(f"{_some(self.outputs.folder, self.outputs.extra)}: of no test image, left out")
         return said
 
-    def wrong(self, missing: Mapping[str, Sequence[str]]) -> list[str]:
+    def wrong(self, ids: Sequence[str]) -> list[str]:
         """What forbids a score, a line each.
 
         Args:
-            missing: layer -> ids of the images that have no picture of it.
+            ids: of all test images.
         """
         said = []
-        for layer, ids in missing.items():
-            if ids:
-                names = ", ".join(ids[:TOLD]) + (" …" if len(ids) > TOLD else "")
-                said.append(f"no picture of {layer} for {len(ids)} of the images: {names}")
+        for layer in self.outputs.layers:
+            missing = [image for image in ids if (image, layer) not in self.outputs.pictures]
+            if missing:
+                names = ", ".join(missing[:TOLD]) + (" …" if len(missing) > TOLD else "")
+                said.append(f"no picture of {layer} for {len(missing)} of the images: {names}")
         if self.sizes and not self.resize:
             said.append(f"{self._unlike()}: not of the truth's size; write them at that size, or say --resize")
         return [*said, *self.faults]

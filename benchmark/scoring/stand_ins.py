@@ -54,8 +54,7 @@ def separate(record: Record, checkpoint: Path | None, shown: Path) -> list[Path]
         scored = score_images(
             method, data, seed=record.seed, folder=Path(folder), accelerator="cpu", used_precision=FULL, shown=there
         )
-        if scored is None:  # pragma: no cover - one process alone
-            raise RuntimeError("stand-ins are separated in one process.")
+        assert scored is not None  # one process alone: it is the first
         psnr = dict(zip(scored.ids, scored.scores.values[scored.scores.protocols[0]]["psnr"].tolist(), strict=True))
         for path in sorted(there.glob("*.json")):
             note = read_json(path)

@@ -76,17 +76,11 @@ def evaluate(what: Network | str | Path, data: str, *, root: str | None = None, 
         module.open()
         ids = [name for batch in module.test_dataloader() for name in batch.ids]
         found = outputs.find(Path(what), ids, spec["scored"], spec["target"])
+        found.refuse_gaps(spec["scored"], spec["ordered"])
         reader = outputs.Reader(found, spec["channels"])
-
-        def read(image: str, mixture: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-            layers = [reader.layer(image, name, (shape[-2], shape[-1])) for name in found.layers]
-            whole = [layer for layer in layers if layer is not None]
-            return torch.stack(whole) if len(whole) == len(layers) else None
-
-        judged = judge(module, read)
+        judged = judge(module, reader.layers)
         if judged is None:
-            missing = {name: [image for image in ids if (image, name) not in found.pictures] for name in found.layers}
-            raise UserError(f"{what}: {'; '.join(reader.wrong(missing))}.")
+            raise UserError(f"{what}: {'; '.join(reader.wrong(ids))}.")
     assert judged is not None  # a network gives layers of every image, or has raised
     return judged[0]
 

@@ -7,10 +7,8 @@ import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from benchmark.errors import UserError, unknown
 from benchmark.files import write_text
@@ -138,25 +136,16 @@ def score(
     ids = [name for batch in data.test_dataloader() for name in batch.ids]
     found = outputs.find(folder, ids, spec["scored"], spec["target"], layer, pattern)
     console.print(f"{folder}: {found.layout}; {' and '.join(found.layers)} of {len(ids)} images", markup=False)
-    _refuse_gaps(found, spec["scored"], spec["ordered"])
-    missing: dict[str, list[str]] = {
-        name: [image for image in ids if (image, name) not in found.pictures] for name in found.layers
-    }
+    found.refuse_gaps(spec["scored"], spec["ordered"])
     reader = outputs.Reader(found, spec["channels"], resize)
-
-    def give(image: str, mixture: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-        given = [reader.layer(image, name, (shape[-2], shape[-1])) for name in found.layers]
-        layers = [one for one in given if one is not None]
-        return torch.stack(layers) if len(layers) == len(given) else None
-
     path = runs / row.suite / "records" / row.dataset / method / "seed0.json"
     sampler = samples.SampleWriter(samples.folder(path).with_suffix(".part"), spec["scored"])
     try:
-        judged = judge(data, give, sampler)
+        judged = judge(data, reader.layers, sampler)
         for note in reader.notes():
             console.print(f"note: {note}", markup=False, soft_wrap=True)
         if judged is None:
-            _tell(reader, missing, console)
+            _tell(reader, ids, console)
             raise UserError(f"{folder}: not scored, and nothing written; mend what stands above.")
         if samples.folder(path).is_dir():
             samples.SampleWriter(samples.folder(path), spec["scored"]).clear()
@@ -216,24 +205,8 @@ def score(
     return record
 
 
-def _refuse_gaps(found: outputs.Outputs, scored: list[str], ordered: bool) -> None:
-    """Layers are scored from the first on; of those without an order all are needed, to find which is which.
-
-    Raises:
-        UserError: one is lacking.
-    """
-    needed = scored[: len(found.layers)] if ordered else scored
-    lacking = [name for name in needed if name not in found.layers]
-    if lacking:
-        why = "scored in the order of the data" if ordered else "without an order, and scored together"
-        raise UserError(
-            f"{found.folder}: pictures of {' and '.join(found.layers)}, but none of {' and '.join(lacking)}: the "
-            f"layers are {why} ({', '.join(scored)}); write those, too."
-        )
-
-
-def _tell(reader: outputs.Reader, missing: dict[str, list[str]], console: Console) -> None:
-    for line in reader.wrong(missing):
+def _tell(reader: outputs.Reader, ids: list[str], console: Console) -> None:
+    for line in reader.wrong(ids):
         console.print(f"refused: {line}", markup=False, soft_wrap=True)
     if reader.sizes and not reader.resize:
         table = Table(box=None, pad_edge=False)

@@ -56,6 +56,16 @@ def test_a_network_and_the_folder_of_its_pictures_have_the_same_scores(tmp_path:
         benchmark.evaluate(tmp_path, "Haze", **options)
 
 
+def test_a_folder_of_another_layer_alone_is_refused_as_by_the_command(tmp_path: Path) -> None:
+    module = python._data("Digits", None, {"test_images": 2})
+    module.open()
+    for batch in module.test_dataloader():
+        for name, layers in zip(batch.ids, batch.layers, strict=True):
+            write_photo(tmp_path / f"{name}-digit_2.png", Photo(layers[1], None, 8))
+    with pytest.raises(UserError, match="pictures of digit_2, but none of digit_1: the layers are without an order"):
+        benchmark.evaluate(tmp_path, "Digits", test_images=2)
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [
