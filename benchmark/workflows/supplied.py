@@ -26,6 +26,11 @@ from datamodules.base import LayerDataModule
 SUITE = "score"
 """Of what is scored on data that no suite has."""
 
+LEARNING = {"images", "batch_size", "selections", "pairing", "crops_per_picture"} | {
+    f"train_{part}" for part in ("source", "scale", "mixing")
+}
+"""Options of a data set that no test image depends on."""
+
 VARIANT = "outputs supplied"
 """What marks the row in tables."""
 
@@ -87,8 +92,11 @@ def place(entry: catalogue.Entry, options: Options, asked: str | None) -> Row:
         for cell in suite.load(name):
             data = cell.config["data"]
             held = data["init_args"]
+            # A real set's test images are its own; those that are embedded or generated depend on every option.
+            asked_of = given if "source" in given else {**defaults, **given}
+            compared = (given.keys() if "source" in given else held.keys() - LEARNING) | {"source"} | given.keys()
             if data["class_path"] == entry.class_path and all(
-                held.get(option, defaults.get(option)) == value for option, value in given.items()
+                held.get(option, defaults.get(option)) == asked_of.get(option) for option in compared
             ):
                 return Row(name, cell.dataset, held)
     if asked is not None:

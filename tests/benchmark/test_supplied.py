@@ -197,6 +197,10 @@ def test_the_row_stands_in_the_suite_that_has_the_data() -> None:
     assert supplied.place(rain, {"source": "rain200h"}, None) == supplied.Row(
         "score", "rain-rain200h", {"source": "rain200h"}
     )
+    for options in ({"size": 64}, {"size": 128, "evaluation_images": 48}):  # embedded pictures are no real set's
+        assert supplied.place(rain, options, None).suite in ("score", "quick", "smoke", "tasks")
+        assert "source" not in supplied.place(rain, options, None).options
+    assert supplied.place(rain, {"size": 64, "evaluation_images": 20}, "quick").dataset == "rain"
     assert supplied.place(rain, {}, None) == supplied.Row("score", "rain", {})
     with pytest.raises(UserError, match="suite haze has no data set Rain with source rain100l"):
         supplied.place(rain, {"source": "rain100l"}, "haze")
