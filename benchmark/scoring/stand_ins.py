@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import warnings
 from copy import deepcopy
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_json
+from benchmark.plan import catalogue
 from benchmark.plan.execution import Execution, Options
 from benchmark.plan.precision import FULL
 from benchmark.results import samples
@@ -18,6 +20,8 @@ from benchmark.scoring.score import score_images
 from benchmark.training.checkpoints import trained
 from benchmark.training.fit import arguments
 from benchmark.training.lightning_cli import UnblendCLI
+from datamodules.base import LayerDataModule
+from datamodules.picture_task import PictureTask
 
 KEPT = ("layers", "mixing")
 """Options of a data set that say what its task is, whichever pictures it is made of."""
@@ -45,7 +49,7 @@ def separate(record: Record, checkpoint: Path | None, shown: Path) -> list[Path]
     if record.checkpoint_sha256 is not None and checkpoint is None:
         raise UserError(f"{record.title} on {record.dataset}: its weights are not here, so that it cannot be run.")
     config = deepcopy(record.config)
-    config["data"]["init_args"] = _embedded(config["data"]["init_args"])
+    config["data"]["init_args"] = _embedded(catalogue.load(config["data"]["class_path"]), config["data"]["init_args"])
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's, of what is meant: options beside a command line, no `srun`
         cli = UnblendCLI(args=arguments(config, Execution(), Path(folder), FULL), run=False)
@@ -65,11 +69,20 @@ def separate(record: Record, checkpoint: Path | None, shown: Path) -> list[Path]
     return sorted(shown.glob("*.json"))
 
 
-def _embedded(given: Options) -> Options:
+def _embedded(kind: type[LayerDataModule], given: Options) -> Options:
     """A data set's options with its embedded or generated pictures in the place of a real set's.
 
+    A source may call for an image formation of its own, such as yellow haze on photographs of shoes: its pictures are
+    replaced, and that is kept.
+
     Args:
+        kind: of the data set.
         given: complete, so that what a class takes stands in it.
     """
     kept = {name: given[name] for name in KEPT if given.get(name) is not None}
+    if issubclass(kind, PictureTask) and "mixing" not in kept:
+        usual = signature(kind).parameters["source"].default
+        formation = type(kind.default_mixing(given["source"]))
+        if formation is not type(kind.default_mixing(usual)):
+            kept["mixing"] = formation.__name__
     return {**kept, **{name: value for name, value in OPTIONS.items() if name in given}}

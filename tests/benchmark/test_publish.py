@@ -19,6 +19,7 @@ from benchmark.results import collection, records, samples
 from benchmark.scoring import stand_ins
 from benchmark.speed import made
 from benchmark.workflows import publish as publishing
+from datamodules.haze import Haze
 
 SUITE = """
 budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
@@ -201,6 +202,12 @@ def test_a_method_separates_embedded_pictures_in_the_place_of_a_real_set(tmp_pat
     trained = dataclasses.replace(record, checkpoint_sha256="c" * 64)
     with pytest.raises(UserError, match="its weights are not here"):
         stand_ins.separate(trained, None, tmp_path / "none")
+
+
+@pytest.mark.parametrize(("source", "mixing"), [("shoes_handbags", "YellowHaze"), ("sots_indoor", None)])
+def test_stand_ins_keep_the_image_formation_that_their_source_calls_for(source: str, mixing: str | None) -> None:
+    kept = stand_ins._embedded(Haze, {"source": source, "mixing": None, "size": 64})
+    assert kept == {"size": stand_ins.SIZE} | ({"mixing": mixing} if mixing else {})
 
 
 def real_set() -> records.Record:
