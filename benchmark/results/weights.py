@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError, unknown
+from benchmark.files import read_json
 from benchmark.plan import catalogue
 from benchmark.results import checks, provenance
 from benchmark.results.records import Record
@@ -19,11 +20,15 @@ FOLDER = catalogue.ROOT / "leaderboards" / "weights"
 LARGEST, TOGETHER = 10_000_000, 60_000_000
 """Bytes of one file, and of all of them: whoever clones the project gets them."""
 
-WEIGHTS, RECORD = "model.safetensors", "record.json"
-"""In the folder of each: what separates, and the record of the cell that it comes from."""
+WEIGHTS, RECORD, MEASURED = "model.safetensors", "record.json", "measured.json"
+"""In the folder of each: what separates, the record of the cell that it comes from, and what a user of it pays."""
 
-HEADER = ("name", "method", "trained on", "scored on", "layers", "PSNR (dB)", "identity's (dB)", "size (MB)")
-"""PSNR is the mean over the layers that the task is for, which are named."""
+HEADER = (
+    "name", "method", "trained on", "scored on", "layers", "PSNR (dB)", "identity's (dB)", "cast (%)", "time (s)",
+    "size (MB)",
+)  # fmt: skip
+"""PSNR is the mean over the layers that the task is for, which are named; the cast is how far the mean colour of what
+comes out is from the truth's, in per cent of full scale; the time is one core's for a picture of a megapixel."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,16 @@ class Shipped:
 
     name: str
     path: Path
+
+    def measured(self) -> tuple[float | None, float | None]:
+        """The cast of colour, of 1 for full scale, and seconds of one core for a megapixel; None where not measured."""
+        found = read_json(self.path.with_name(MEASURED))
+        held = found if isinstance(found, dict) else {}
+        cast, seconds = (held.get(name) for name in ("colour_cast", "seconds_per_megapixel"))
+        return (
+            float(cast) if isinstance(cast, int | float) else None,
+            float(seconds) if isinstance(seconds, int | float) else None,
+        )
 
     def record(self) -> Record:
         """The record of the cell that they come from.
@@ -112,13 +127,14 @@ def rows() -> list[tuple[str, ...]]:
         try:
             record = one.record()
         except UserError as error:
-            table.append((one.name, str(error), "", "", "", "", "", size))
+            table.append((one.name, str(error), "", "", "", "", "", "", "", size))
             continue
         method = f"{record.title} ({record.variant})" if record.variant not in ("", record.title) else record.title
-        identity = of_identity(record)
+        identity, (cast, seconds) = of_identity(record), one.measured()
         table.append(
             (one.name, method, budget(record), record.dataset, ", ".join(record.targets),
-             f"{record.mean('psnr'):.2f}", "–" if identity is None else f"{identity:.2f}", size)
+             f"{record.mean('psnr'):.2f}", "–" if identity is None else f"{identity:.2f}",
+             "–" if cast is None else f"{100 * cast:.1f}", "–" if seconds is None else f"{seconds:.1f}", size)
         )  # fmt: skip
     return table
 

@@ -23,7 +23,7 @@ from benchmark.errors import UserError
 from benchmark.plan import catalogue
 from benchmark.results import checks, records, weights
 from benchmark.training import checkpoints
-from benchmark.workflows.shipping import ship
+from benchmark.workflows.shipping import measured, ship
 from methods.base import SeparationMethod
 from methods.dmgn import DMGN
 from methods.sils import SILS
@@ -122,6 +122,45 @@ def test_what_ships_separates_like_its_checkpoint(here: Path, tmp_path: Path, na
     assert weights.find(name).record().ids == records.read(record).ids
 
 
+class Tinted(torch.nn.Module):
+    """The truth, but for a channel that is too bright."""
+
+    def __init__(self, truths: dict[bytes, Tensor], by: float) -> None:
+        super().__init__()
+        self.truths, self.by = truths, by
+
+    def forward(self, mixture: Tensor, seeds: list[int]) -> Tensor:
+        layers = torch.stack([self.truths[one.numpy().tobytes()] for one in mixture]).clone()
+        layers[:, :, 0] += self.by
+        return layers
+
+
+def test_the_cast_of_colour_and_the_time_are_beside_what_ships(here: Path) -> None:
+    one = weights.find("digits/unet")
+    cast, seconds = one.measured()
+    assert cast is not None
+    assert seconds is not None
+    assert 0 <= cast < 1
+    assert seconds > 0
+    text = one.path.with_name("README.md").read_text()
+    assert f"{100 * cast:.1f} % of full scale off" in text
+    assert f"one core {seconds:.1f} s" in text
+    row = dict(zip(weights.HEADER, next(row for row in weights.rows() if row[0] == one.name), strict=True))
+    assert (row["cast (%)"], row["time (s)"]) == (f"{100 * cast:.1f}", f"{seconds:.1f}")
+    record = one.record()
+    data = catalogue.load(record.config["data"]["class_path"])(**record.config["data"]["init_args"])
+    data.open()
+    truths = {
+        mixture.numpy().tobytes(): layers
+        for batch in data.test_dataloader()
+        for mixture, layers in zip(batch.mixture, batch.layers / 2, strict=True)
+    }
+    expected = measured.cast(Tinted(truths, 0.25), record, None)  # type: ignore[arg-type]
+    darker = measured.cast(Tinted(truths, 0.0), record, None)  # type: ignore[arg-type]
+    assert expected == pytest.approx(abs(0.25 - darker), abs=1e-6)
+    assert darker > 0
+
+
 def test_only_what_separates_ships(here: Path) -> None:
     path = here / "leaderboards/weights/rain/pagan/model.safetensors"
     held, trained = (checkpoints.read(one) for one in (path, here / "runs/tiny/cells/rain/cascade_gan/seed0/best.ckpt"))
@@ -136,7 +175,8 @@ def test_only_what_separates_ships(here: Path) -> None:
     assert "optimizer_states" not in held
     held_there = sorted(file.name for file in path.parent.iterdir())
     assert held_there == [
-        "README.md", "config.json", "example.webp", "images", "model.safetensors", "record.json", "record.safetensors",
+        "README.md", "config.json", "example.webp", "images", "measured.json", "model.safetensors", "record.json",
+        "record.safetensors",
     ]  # fmt: skip
     card = (path.parent / "README.md").read_text()
     assert card.startswith("---\nlicense: ")

@@ -11,6 +11,7 @@ from benchmark.metrics.scales import METRICS, SCALES
 from benchmark.plan import catalogue
 from benchmark.results import weights
 from benchmark.results.records import Record
+from benchmark.results.weights import Shipped
 from benchmark.scoring.show import paste, thumbnail
 from benchmark.training import checkpoints
 from datamodules.base import LayerDataModule
@@ -30,7 +31,7 @@ def write(folder: Path, name: str, record: Record, moved: float | None) -> None:
         moved: dB by which 16 bits changed the score; None where the weights have 32.
     """
     picture(folder, record)
-    write_text(folder / CARD, text(name, record, moved))
+    write_text(folder / CARD, text(name, record, moved, *Shipped(name, folder / weights.WEIGHTS).measured()))
 
 
 def picture(folder: Path, record: Record) -> None:
@@ -52,13 +53,15 @@ def picture(folder: Path, record: Record) -> None:
     paste(titles, [(batch.ids[0], images)], HEIGHT).save(folder / PICTURE, quality=85, method=4)
 
 
-def text(name: str, record: Record, moved: float | None) -> str:
+def text(name: str, record: Record, moved: float | None, cast: float | None, seconds: float | None) -> str:
     """The card in Markdown.
 
     Args:
         name: ``TASK/NAME``.
         record: of the cell that the weights come from.
         moved: dB by which 16 bits changed the score; None where the weights have 32.
+        cast: how far the mean colour is off, of 1 for full scale; None where that was not measured.
+        seconds: of one core for a picture of a megapixel, likewise.
     """
     identity = weights.of_identity(record)
     task = name.partition("/")[0]
@@ -87,6 +90,8 @@ def text(name: str, record: Record, moved: float | None) -> str:
         f"- Scored on: {record.dataset}, {len(record.ids)} images, {' and '.join(record.targets)}, once, after the "
         "checkpoint was chosen on other images.",
         *([f"- The mixture itself has {identity:.2f} dB there."] if identity is not None else []),
+        *([f"- Their mean colour comes out {100 * cast:.1f} % of full scale off."] if cast is not None else []),
+        *([f"- A picture of a megapixel takes one core {seconds:.1f} s."] if seconds is not None else []),
         f"- Data: {record.spec['citation']} Licence of the data: {record.spec['licence']}. The weights' is Apache-2.0.",
         f"- Code: {record.identities['method']}, commit {record.provenance['commit']}.",
         "",

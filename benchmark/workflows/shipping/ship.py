@@ -27,7 +27,7 @@ from benchmark.scoring.judge import judge
 from benchmark.scoring.score import image_seed
 from benchmark.training import checkpoints
 from benchmark.workflows import publish
-from benchmark.workflows.shipping import card
+from benchmark.workflows.shipping import card, measured
 from datamodules.base import LayerDataModule
 from methods.base import SeparationMethod
 from methods.networks.vgg import VGG19Features
@@ -80,7 +80,7 @@ def ship(cell: Path, name: str, root: str | None = None) -> Shipped:
 
 
 def complete(folder: Path, name: str, record: Record, root: str | None) -> None:
-    """Halve the weights in a folder where the score allows it, and write their record and their card beside them.
+    """Halve the weights in a folder where the score allows it; write their record, what they cost and their card.
 
     Args:
         folder: with the weights.
@@ -90,6 +90,7 @@ def complete(folder: Path, name: str, record: Record, root: str | None) -> None:
     """
     moved = _halve(folder, record, root)
     records.write(folder / RECORD, record)
+    measured.write(folder, record, root)
     card.write(folder, name, record, moved)
 
 
