@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 from benchmark.metrics.scales import METRICS
 from benchmark.plan import catalogue
 from benchmark.plan import suite as suites
-from benchmark.results import older, provenance
+from benchmark.results import marks, provenance
 from benchmark.results.records import Record
 from benchmark.results.statistics import MEASURES, POOLED, Line, Measured, Score, target_layers
 
@@ -151,9 +151,9 @@ def _supplied(record: Record) -> str:
 def notes(table: Sequence[Line]) -> list[str]:
     """What a reader must know of a table: what is of older code, and what sets single lines apart."""
     first = _leading(table).first
-    said = [f"The {part} {verb} {of}." for part, verb in _PARTS.items() if (of := older.version(first, part))]
+    said = [f"The {part} {verb} {of}." for part, verb in _PARTS.items() if (of := marks.older(first, part))]
     for line in table:
-        of = older.version(line.first, "method")
+        of = marks.older(line.first, "method")
         said += [f"{name_of(line.first)} is {of}."] if of else []
         said += [apart] if (apart := note(line, table)) else []
     return said
@@ -372,8 +372,8 @@ def six(value: float | None) -> float | None:
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
-    marks = ["---" if place < left else "---:" for place in range(len(header))]
-    return [_row(header), _row(marks), *(_row(row) for row in rows), ""]
+    rule = ["---" if place < left else "---:" for place in range(len(header))]
+    return [_row(header), _row(rule), *(_row(row) for row in rows), ""]
 
 
 def _row(values: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.reports import tables
-from benchmark.results import older
+from benchmark.results import marks
 from benchmark.results.statistics import Line
 
 WIDTH = 100
@@ -90,7 +90,7 @@ def seconds(value: float) -> str:
 def _notes(lines: Sequence[Line]) -> list[str]:
     """What sets single lines apart, and how many are of older code; the README of the folder names those."""
     said = [apart for line in lines if (apart := tables.note(line, lines))]
-    old = [line for line in lines if any(older.version(line.first, part) for part in line.first.identities)]
+    old = [line for line in lines if any(marks.older(line.first, part) for part in line.first.identities)]
     if old:
         said.append(
             f"{len(old)} of {len(lines)} rows of other code than this checkout's: the folder's README.md says which."

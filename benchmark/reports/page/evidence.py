@@ -24,15 +24,6 @@ def key_of(record: Record) -> tuple[str, str, int]:
     return record.dataset, record.method, record.seed
 
 
-def curve(record: Record) -> list[tuple[float, float]]:
-    """A record's learning curve: (images seen, PSNR on the select role); empty where it has none."""
-    found = record.training.get("curve")
-    if not isinstance(found, list):
-        return []
-    pairs = [pair for pair in found if isinstance(pair, list) and len(pair) == 2]
-    return [(float(a), float(b)) for a, b in pairs if all(isinstance(value, int | float) for value in (a, b))]
-
-
 def provenance(line: Line, found: Sequence[Found], log_bytes: int) -> dict[str, object]:
     """All that is known of where a line's numbers come from: what its seeds share, and what each has of its own.
 

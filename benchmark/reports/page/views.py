@@ -11,8 +11,9 @@ import numpy as np
 from benchmark.metrics.protocols import PROTOCOLS
 from benchmark.reports import published, tables
 from benchmark.reports.page import papers, plots
-from benchmark.reports.page.evidence import Json, curve
+from benchmark.reports.page.evidence import Json
 from benchmark.reports.page.tasks import Task
+from benchmark.results.marks import curve
 from benchmark.results.statistics import MEASURES, POOLED, Line, Score, per_image
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)

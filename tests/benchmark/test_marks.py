@@ -1,0 +1,44 @@
+"""What sets a record apart: a training that was cut off while its curve still rose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmark.results import marks
+from benchmark.speed import made
+
+
+def learning(curve: Any) -> bool:
+    return marks.still_learning(made.record(training={**made.record().training, "curve": curve}))
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ([[100, 20.0], [200, 21.0], [300, 21.5], [400, 21.9]], True),
+        ([[100, 20.0], [200, 21.0], [300, 21.5], [400, 21.8]], False),  # by 0.3 dB, not by more
+        ([[100, 22.0], [200, 21.0], [300, 21.5], [400, 22.2]], False),  # the best before it may be the first
+        (
+            [[100, 20.0], [350, 20.1], [380, 23.0], [400, 21.0]],
+            True,
+        ),  # the best need not be the last
+        ([[100, 20.0], [300, 25.0], [400, 25.0]], False),  # three quarters of the images are not the last quarter
+        ([[0, 8.0], [400, 20.0]], True),
+        ([[400, 20.0]], False),  # a single look tells nothing
+        ([], False),
+        (None, False),
+        ([["a", 2], [3], 4], False),  # a stranger's
+    ],
+)
+def test_a_training_still_learns_where_its_last_quarter_rose_by_more_than_three_tenths(
+    curve: Any, expected: bool
+) -> None:
+    assert learning(curve) is expected
+
+
+def test_what_was_not_trained_does_not_learn() -> None:
+    training = made.record().training
+    del training["curve"]  # type: ignore[misc]
+    assert not marks.still_learning(made.record(training=training))
