@@ -130,9 +130,11 @@ def matrix(columns: Sequence[Column]) -> str:
         return not leads, -len(held), -fmean(column.gain(title) for column in held), title
 
     methods = sorted(set(titles) - set(blind), key=order)
+    shown = [line for column in columns for line in column.best.values()]
     rows = [
         "PSNR (dB) of the layers that each task is for, under its own protocol: of each method its best variant, "
-        "the best of all in bold, nothing where it was not measured; the last rows are answers that look at nothing.",
+        "the best of all in bold, nothing where it was not measured; the last rows are answers that look at nothing."
+        + (f" {tables.LEARNING_MEANS}." if any(map(tables.learning, shown)) else ""),
         "",
         f"| method | {' | '.join(column.head for column in columns)} |",
         f"| --- |{' ---: |' * len(columns)}",
@@ -151,7 +153,8 @@ def _row(name: str, title: str, columns: Sequence[Column]) -> str:
     for column in columns:
         line = column.best.get(title)
         shown = tables.text(line.judged("psnr"), "psnr") if line else ""
-        cells.append(f"**{shown}**" if line and next(iter(column.best)) == title else shown)
+        shown = f"**{shown}**" if line and next(iter(column.best)) == title else shown
+        cells.append(shown + (tables.LEARNING if line and tables.learning(line) else ""))
     return f"| {name} | {' | '.join(cells)} |"
 
 

@@ -55,9 +55,23 @@ def costs(line: Line) -> list[str]:
         "–" if (flops := cost.get("flops")) is None else f"{flops / 1e9:.3g}",
         "–" if (latency := mean_cost(line, "latency_s")) is None else f"{1000 * latency:.3g}",
         "–" if (memory := mean_cost(line, "peak_memory_mib")) is None else f"{memory:.3g}",
-        f"{round(fmean(training['images_seen'] for training in trained)):,}",
+        f"{round(fmean(training['images_seen'] for training in trained)):,}{LEARNING if learning(line) else ''}",
         f"{fmean(training['seconds'] for training in trained):.0f}",
     ]
+
+
+LEARNING = " ↗"
+"""Behind the images that a training saw, which had more to learn."""
+
+LEARNING_MEANS = (
+    f"{LEARNING.strip()}: still learning; the select role's score rose by more than {marks.RISE} dB "
+    "over the last quarter of the training"
+)
+
+
+def learning(line: Line) -> bool:
+    """Whether the training of any of its seeds was cut off while its curve still rose."""
+    return any(marks.still_learning(record) for record in line.records)
 
 
 def count_text(count: int | None) -> str:
@@ -156,7 +170,13 @@ def notes(table: Sequence[Line]) -> list[str]:
         of = marks.older(line.first, "method")
         said += [f"{name_of(line.first)} is {of}."] if of else []
         said += [apart] if (apart := note(line, table)) else []
-    return said
+    return said + rising(table)
+
+
+def rising(table: Sequence[Line]) -> list[str]:
+    """Which methods had more to learn, in a sentence; none where all had ended."""
+    names = [name_of(line.first) for line in table if learning(line)]
+    return [f"Still learning when the budget ended: {', '.join(names)}."] if names else []
 
 
 _PARTS = {"data": "are", "training": "is", "metrics": "are"}
@@ -232,7 +252,7 @@ def markdown(suite: str, found: Lines) -> str:
         "pooled PSNR is that of the mean squared error over all test images. "
         "The interval is the bootstrap's 95 % over test images. Methods are ranked on the same images only. "
         "FLOPs (a multiply-add is two), latency and memory are for one test image; latency is the median on "
-        + "; ".join(sorted({hardware(record) for record in records})) + ".",
+        + "; ".join(sorted({hardware(record) for record in records})) + ". " + LEARNING_MEANS + ".",
         "",
     ]  # fmt: skip
     return "\n".join(parts)

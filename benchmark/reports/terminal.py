@@ -88,13 +88,16 @@ def seconds(value: float) -> str:
 
 
 def _notes(lines: Sequence[Line]) -> list[str]:
-    """What sets single lines apart, and how many are of older code; the README of the folder names those."""
+    """What sets lines apart, how many are of older code, and how many had more to learn; the README names those."""
     said = [apart for line in lines if (apart := tables.note(line, lines))]
     old = [line for line in lines if any(marks.older(line.first, part) for part in line.first.identities)]
     if old:
         said.append(
             f"{len(old)} of {len(lines)} rows of other code than this checkout's: the folder's README.md says which."
         )
+    rising = sum(map(tables.learning, lines))
+    if rising:
+        said.append(f"{rising} of {len(lines)} rows were still learning when their budget ended (↗ in README.md).")
     return said
 
 

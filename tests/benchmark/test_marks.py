@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.results import marks
+from benchmark.reports import tables
+from benchmark.results import marks, statistics
 from benchmark.speed import made
 
 
@@ -20,10 +21,7 @@ def learning(curve: Any) -> bool:
         ([[100, 20.0], [200, 21.0], [300, 21.5], [400, 21.9]], True),
         ([[100, 20.0], [200, 21.0], [300, 21.5], [400, 21.8]], False),  # by 0.3 dB, not by more
         ([[100, 22.0], [200, 21.0], [300, 21.5], [400, 22.2]], False),  # the best before it may be the first
-        (
-            [[100, 20.0], [350, 20.1], [380, 23.0], [400, 21.0]],
-            True,
-        ),  # the best need not be the last
+        ([[100, 20.0], [350, 20.1], [380, 23.0], [400, 21.0]], True),  # the best need not be the last
         ([[100, 20.0], [300, 25.0], [400, 25.0]], False),  # three quarters of the images are not the last quarter
         ([[0, 8.0], [400, 20.0]], True),
         ([[400, 20.0]], False),  # a single look tells nothing
@@ -42,3 +40,14 @@ def test_what_was_not_trained_does_not_learn() -> None:
     training = made.record().training
     del training["curve"]  # type: ignore[misc]
     assert not marks.still_learning(made.record(training=training))
+
+
+def test_tables_say_which_rows_were_still_learning() -> None:
+    rose = {**made.record().training, "images_seen": 400, "curve": [[100, 20.0], [300, 21.0], [400, 22.0]]}
+    records = [made.record(method="unet", title="U-Net", training=rose), made.record(method="dmgn", title="DMGN")]
+    table = statistics.table([(record,) for record in records])
+    seen = {line.first.method: tables.costs(line)[4] for line in table}
+    assert seen["unet"] == "400 ↗"
+    assert "↗" not in seen["dmgn"]
+    assert tables.notes(table)[-1] == "Still learning when the budget ended: U-Net."
+    assert tables.rising([line for line in table if line.first.method == "dmgn"]) == []

@@ -147,7 +147,7 @@ def _fixed_heads(reported: bool) -> list[Head]:
         head("GFLOPs", hint="for one test image; a multiply-add is two"),
         head("Latency (ms)", hint="median for one test image"),
         head("Memory (MiB)", hint="peak, for one test image"),
-        head("Images seen", True, "in training"),
+        head("Images seen", True, f"in training; {tables.LEARNING_MEANS}"),
         head("Seeds", True),
         head("Images", True, "in the test set"),
     ]
