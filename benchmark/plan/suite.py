@@ -17,7 +17,7 @@ from benchmark.plan.names import safe_name
 BUDGET = ("images", "batch_size", "selections", "test_images")
 _SUITE_KEYS = {"description", "version", "seeds", "precision", "budget", "datasets", "methods"}
 _DATASET_KEYS = {"name", "variant", "init_args", "budget", "devices"}
-_METHOD_KEYS = {*_DATASET_KEYS, "only", "precision", "seeds"}
+_METHOD_KEYS = {*_DATASET_KEYS, "only", "precision", "seeds", "note"}
 
 
 class Row(TypedDict, total=False):
@@ -31,6 +31,7 @@ class Row(TypedDict, total=False):
     only: list[str]
     precision: str
     seeds: list[int]
+    note: str
 
 
 class Suite(TypedDict, total=False):
@@ -68,6 +69,7 @@ class Cell:
         config: what ``unblend fit --config`` takes: model, data, seed_everything, trainer; the
             parts that change a result, and none that do not.
         devices: that it asks for; None for as many as the run gives each cell. No result depends on it.
+        note: what a reader of its row must know, in a sentence; may be empty.
     """
 
     suite: str
@@ -77,6 +79,7 @@ class Cell:
     variant: str
     config: Config
     devices: int | None = None
+    note: str = ""
 
     @property
     def path(self) -> Path:
@@ -195,6 +198,7 @@ def cells_of(suite: Suite, name: str, path: Path | None = None) -> list[Cell]:
                     method.get("variant", ""),
                     _config(suite, dataset, dataset_entry, method, method_entry, seed),
                     method.get("devices", dataset.get("devices")),
+                    method.get("note", ""),
                 )
                 if cell.path in cells:
                     raise UserError(f"suite {path}: {cell.name} stands twice; give one of them a variant.")
@@ -219,6 +223,9 @@ def _row(path: Path, row: Any, kind: str) -> tuple[Row, catalogue.Entry]:
     devices = row.get("devices", 1)
     if not isinstance(devices, int) or devices < 1:
         raise UserError(f"suite {path}: {kind} {row['name']}: devices {devices!r}: a number, at least 1.")
+    note = row.get("note", "")
+    if not isinstance(note, str):
+        raise UserError(f"suite {path}: {kind} {row['name']}: note {note!r}: a sentence.")
     return row, catalogue.method(row["name"]) if kind == "method" else catalogue.dataset(row["name"])
 
 

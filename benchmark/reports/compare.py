@@ -14,7 +14,6 @@ from rich.text import Text
 
 from benchmark.errors import UserError, unknown
 from benchmark.metrics.scales import SCALES
-from benchmark.reports.tables import name_of
 from benchmark.results import checks, collection
 from benchmark.results.collection import Found
 from benchmark.results.records import Record
@@ -201,7 +200,7 @@ def _check_alike(where: str, a: list[Record], b: list[Record], protocol: str | N
     for group in (a, b):
         unlike = of_one_kind(group)
         if unlike:
-            raise UserError(f"{where}: {name_of(group[0])} cannot be compared: {unlike}.")
+            raise UserError(f"{where}: {group[0].label} cannot be compared: {unlike}.")
     protocols = sorted({record.protocol for record in (*a, *b)})
     if protocol is None and len(protocols) > 1:
         raise UserError(f"{where}: protocols differ, {' and '.join(protocols)}: name one with --protocol.")
@@ -242,7 +241,7 @@ def show(a: Groups, b: Groups, lines: list[Line], metric: str, console: Console)
         metric: that was compared.
         console: to print on.
     """
-    names = [name_of(next(iter(groups.values()))[0]) for groups in (a, b)]
+    names = [next(iter(groups.values()))[0].label for groups in (a, b)]
     scale = SCALES[metric]
     digits = scale.difference_digits
     better = "higher" if scale.higher_is_better else "lower"

@@ -1,4 +1,4 @@
-"""All scores in one flat table, a row for each record, protocol, image and layer; what they are of in another."""
+"""Results for other programs: all scores in a flat table, what they are of in another, and tables for LaTeX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError
-from benchmark.metrics.scales import METRICS
+from benchmark.metrics.scales import METRICS, SCALES
+from benchmark.reports import tables
 from benchmark.results.records import Record
 
 KEY = "record"
@@ -106,3 +107,28 @@ def _parquet(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
     parquet.write_table(table, part)
     part.replace(path)
     return int(table.num_rows)
+
+
+def latex(found: tables.Lines) -> str:
+    """One LaTeX table for each data set (packages booktabs and inputenc's UTF-8); the best of each metric is bold."""
+    parts = []
+    for dataset, table in found.items():
+        parts += [r"\begin{table}", r"\centering", rf"\caption{{{_tex(dataset + ': ' + tables.about(table))}}}"]
+        parts += [r"\begin{tabular}{lrrrrr}", r"\toprule"]
+        heads = ["Method", *(_tex(scale.heading) for scale in SCALES.values()), "Parameters"]
+        parts += [" & ".join(heads) + r" \\", r"\midrule"]
+        for line in table:
+            row = [_tex(line.first.label)]
+            for metric in METRICS:
+                score = line.judged(metric)
+                shown = tables.text(score, metric).replace("±", r"$\pm$")
+                row.append(rf"\textbf{{{shown}}}" if score and score.rank == 1 else shown)
+            parts.append(" & ".join([*row, tables.count_text(line.first.cost["parameters"])]) + r" \\")
+        parts += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join(parts)
+
+
+def _tex(plain: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    return "".join(special.get(sign, sign) for sign in plain.replace("\n", " "))

@@ -10,8 +10,8 @@ from statistics import fmean
 from benchmark.files import write_text
 from benchmark.plan import catalogue
 from benchmark.reports import tables
+from benchmark.reports.notes import LEARNING, LEARNING_MEANS, TRIVIAL, learning, psnr, trivial
 from benchmark.reports.page import tasks
-from benchmark.reports.terminal import TRIVIAL, psnr, trivial
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
@@ -134,7 +134,7 @@ def matrix(columns: Sequence[Column]) -> str:
     rows = [
         "PSNR (dB) of the layers that each task is for, under its own protocol: of each method its best variant, "
         "the best of all in bold, nothing where it was not measured; the last rows are answers that look at nothing."
-        + (f" {tables.LEARNING_MEANS}." if any(map(tables.learning, shown)) else ""),
+        + (f" {LEARNING_MEANS}." if any(map(learning, shown)) else ""),
         "",
         f"| method | {' | '.join(column.head for column in columns)} |",
         f"| --- |{' ---: |' * len(columns)}",
@@ -154,7 +154,7 @@ def _row(name: str, title: str, columns: Sequence[Column]) -> str:
         line = column.best.get(title)
         shown = tables.text(line.judged("psnr"), "psnr") if line else ""
         shown = f"**{shown}**" if line and next(iter(column.best)) == title else shown
-        cells.append(shown + (tables.LEARNING if line and tables.learning(line) else ""))
+        cells.append(shown + (LEARNING if line and learning(line) else ""))
     return f"| {name} | {' | '.join(cells)} |"
 
 

@@ -9,8 +9,7 @@ from rich.console import Console
 
 from benchmark.errors import UserError
 from benchmark.files import write_text
-from benchmark.reports import latex as to_latex
-from benchmark.reports import tables, terminal
+from benchmark.reports import export, tables, terminal
 from benchmark.results import collection, statistics
 from benchmark.results.records import Record
 
@@ -29,7 +28,7 @@ def write(folder: Path, records: Sequence[Record], *, latex: bool = False) -> No
     write_text(folder / "results.csv", tables.results_csv(found))
     write_text(folder / "results.json", tables.results_json(suite, under))
     if latex:
-        write_text(folder / "results.tex", to_latex.text(found))
+        write_text(folder / "results.tex", export.latex(found))
 
 
 def show(records: Sequence[Record], console: Console, protocol: str | None = None) -> None:
@@ -110,4 +109,4 @@ def _under(protocol: str, of_suites: dict[Path, list[Record]], console: Console,
             stored = ", ".join(statistics.protocols(groups[dataset]))
             console.print(f"{dataset}: not stored under {protocol}, only under {stored}", markup=False, soft_wrap=True)
         if latex and len(without) < len(groups):
-            write_text(folder / "results.tex", to_latex.text(collection.lines(records, protocol)))
+            write_text(folder / "results.tex", export.latex(collection.lines(records, protocol)))

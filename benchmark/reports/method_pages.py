@@ -9,7 +9,7 @@ from inspect import cleandoc
 
 from benchmark.plan import catalogue
 from benchmark.plan.catalogue import Entry
-from benchmark.reports import published, tables, terminal
+from benchmark.reports import notes, published, tables
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
@@ -125,15 +125,15 @@ def measured_on(task: str, suites: Mapping[str, Mapping[str, Sequence[Line]]]) -
         for dataset, lines in datasets.items():
             if str(lines[0].first.config["data"]["class_path"]).rpartition(".")[2] != task:
                 continue
-            bar = terminal.trivial(lines)
+            bar = notes.trivial(lines)
             beyond = "over what looks at nothing (dB)"
             parts += [f"**{dataset}** ({tables.protocol_text(lines)}; judged by {tables.judged_by(lines)})", ""]
             parts += [_row(["method", "PSNR (dB)", beyond, "SSIM"]), _row(["---", "---:", "---:", "---:"])]
             for line in lines:
-                gain = f"{terminal.psnr(line) - terminal.psnr(bar):+.2f}" if bar and line.ranked else ""
+                gain = f"{notes.psnr(line) - notes.psnr(bar):+.2f}" if bar and line.ranked else ""
                 scores = (tables.text(line.judged(measure), measure) for measure in ("psnr", "ssim"))
                 psnr, ssim = scores
-                parts.append(_row([tables.name_of(line.first), psnr, gain, ssim]))
+                parts.append(_row([line.first.label, psnr, gain, ssim]))
             parts += ["", f"All of it: `leaderboards/{suite}/README.md`.", ""]
     if len(parts) == 2:
         parts += ["Nothing is published of this task yet: `leaderboards/QUEUE.md` says what is to run.", ""]

@@ -13,7 +13,8 @@ from typing import Any, Literal, overload
 from benchmark.metrics.scales import METRICS
 from benchmark.plan import catalogue
 from benchmark.plan import suite as suites
-from benchmark.results import marks, provenance
+from benchmark.reports import notes
+from benchmark.results import provenance
 from benchmark.results.records import Record
 from benchmark.results.statistics import MEASURES, POOLED, Line, Measured, Score, target_layers
 
@@ -50,28 +51,15 @@ def costs(line: Line) -> list[str]:
     """Parameters, GFLOPs, latency, memory, images seen and training time of a line."""
     cost = line.first.cost
     trained = [record.training for record in line.records]
+    mark = notes.LEARNING if notes.learning(line) else ""
     return [
         count_text(cost["parameters"]),
         "–" if (flops := cost.get("flops")) is None else f"{flops / 1e9:.3g}",
         "–" if (latency := mean_cost(line, "latency_s")) is None else f"{1000 * latency:.3g}",
         "–" if (memory := mean_cost(line, "peak_memory_mib")) is None else f"{memory:.3g}",
-        f"{round(fmean(training['images_seen'] for training in trained)):,}{LEARNING if learning(line) else ''}",
+        f"{round(fmean(training['images_seen'] for training in trained)):,}{mark}",
         f"{fmean(training['seconds'] for training in trained):.0f}",
     ]
-
-
-LEARNING = " ↗"
-"""Behind the images that a training saw, which had more to learn."""
-
-LEARNING_MEANS = (
-    f"{LEARNING.strip()}: still learning; the select role's score rose by more than {marks.RISE} dB "
-    "over the last quarter of the training"
-)
-
-
-def learning(line: Line) -> bool:
-    """Whether the training of any of its seeds was cut off while its curve still rose."""
-    return any(marks.still_learning(record) for record in line.records)
 
 
 def count_text(count: int | None) -> str:
@@ -100,87 +88,32 @@ def rank_text(score: Score | None) -> str:
     return str(score.rank) if score and score.rank else "–"
 
 
-def name_of(record: Record) -> str:
-    """Title and variant of a method in one."""
-    return f"{record.title}, {record.variant}" if record.variant not in ("", record.title) else record.title
-
-
 def scored_layers(table: Sequence[Line]) -> list[str]:
     """Layers that any line of a table has scores of, in the data's order."""
     return max((list(line.layers) for line in table), key=len)
 
 
-def target_of(table: Sequence[Line]) -> tuple[str, ...]:
-    """Names of the layers that a table is judged by."""
-    return target_layers(_leading(table).first)
-
-
 def judged_by(table: Sequence[Line]) -> str:
     """What a table is judged by, in words."""
-    target = target_of(table)
+    target = notes.target_of(table)
     return f"the {target[0]}" if len(target) == 1 else f"the mean over {' and '.join(target)}"
-
-
-def _leading(table: Sequence[Line]) -> Line:
-    """A line that the table is about, even if none is ranked."""
-    return next((line for line in table if not line.unlike), table[0])
 
 
 def protocol_text(table: Sequence[Line]) -> str:
     """A table's protocol, with the windows of LMSE where its images are small."""
-    line = _leading(table)
+    line = notes.leading(table)
     return f"{line.protocol}, LMSE windows {line.first.window}" if line.first.window else line.protocol
 
 
 def about(table: Sequence[Line]) -> str:
     """What a data set's table is of, in one sentence."""
-    line = _leading(table)
+    line = notes.leading(table)
     spec = line.first.spec
     order = "in their order" if spec["ordered"] else "best assignment of layers per image"
     return (
         f"{line.images} test images; {len(spec['scored'])} of {len(spec['layers'])} layers scored, {order}, judged by "
         f"{judged_by(table)}; image formation: {spec['mixing']}; protocol: {protocol_text(table)}. {spec['citation']}."
     )
-
-
-def note(line: Line, table: Sequence[Line]) -> str:
-    """What a reader must know of a line of a table; empty where it is ranked like the others."""
-    who = name_of(line.first)
-    if line.unlike:
-        return f"{who} is not ranked: {line.unlike}."
-    if line.first.supplied:
-        return f"{who}: {_supplied(line.first)}."
-    if not line.target:
-        lacking = " and ".join(layer for layer in target_of(table) if layer not in line.layers)
-        return f"{who} does not give {lacking}: without every target layer it is ranked layer by layer only."
-    return ""
-
-
-def _supplied(record: Record) -> str:
-    """What is known of supplied outputs, in words."""
-    by = "its author" if record.provenance.get("by_its_author") else "somebody else"
-    return f"{len(record.ids)} images' pictures were supplied by {by}; trained on: {provenance.learnt_from(record)}"
-
-
-def notes(table: Sequence[Line]) -> list[str]:
-    """What a reader must know of a table: what is of older code, and what sets single lines apart."""
-    first = _leading(table).first
-    said = [f"The {part} {verb} {of}." for part, verb in _PARTS.items() if (of := marks.older(first, part))]
-    for line in table:
-        of = marks.older(line.first, "method")
-        said += [f"{name_of(line.first)} is {of}."] if of else []
-        said += [apart] if (apart := note(line, table)) else []
-    return said + rising(table)
-
-
-def rising(table: Sequence[Line]) -> list[str]:
-    """Which methods had more to learn, in a sentence; none where all had ended."""
-    names = [name_of(line.first) for line in table if learning(line)]
-    return [f"Still learning when the budget ended: {', '.join(names)}."] if names else []
-
-
-_PARTS = {"data": "are", "training": "is", "metrics": "are"}
-"""What all lines of a table share, and its verb."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +141,7 @@ def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[TableCell]]]]:
     for dataset, table in found.items():
         for line in table:
             score = line.judged("psnr")
-            names[line.first.method] = name_of(line.first)
+            names[line.first.method] = line.first.label
             cell = TableCell("–")
             if score:
                 rank = f" ({score.rank})" if score.rank else ""
@@ -217,7 +150,7 @@ def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[TableCell]]]]:
     order = sorted(names, key=lambda method: (-len(values[method]), names[method], method))
     heads = []
     for dataset, table in found.items():
-        target = target_of(table)
+        target = notes.target_of(table)
         heads.append(f"{dataset}: {target[0]}" if len(target) == 1 else dataset)
     return heads, [(names[method], [values[method].get(dataset, TableCell()) for dataset in found]) for method in order]
 
@@ -241,7 +174,8 @@ def markdown(suite: str, found: Lines) -> str:
     for dataset, table in found.items():
         parts += [f"## {dataset}", "", _escaped(about(table)), ""]
         parts += _markdown(list(HEADER), [cells(line) for line in table], left=3)
-        parts += [f"- {_escaped(note)}" for note in notes(table)] + ([""] if notes(table) else [])
+        said = notes.of(table)
+        parts += [f"- {_escaped(note)}" for note in said] + ([""] if said else [])
         layers = scored_layers(table)
         if len(layers) > 1:
             parts += ["Layer by layer (rank by PSNR):", ""]
@@ -252,7 +186,7 @@ def markdown(suite: str, found: Lines) -> str:
         "pooled PSNR is that of the mean squared error over all test images. "
         "The interval is the bootstrap's 95 % over test images. Methods are ranked on the same images only. "
         "FLOPs (a multiply-add is two), latency and memory are for one test image; latency is the median on "
-        + "; ".join(sorted({hardware(record) for record in records})) + ". " + LEARNING_MEANS + ".",
+        + "; ".join(sorted({hardware(record) for record in records})) + ". " + notes.LEARNING_MEANS + ".",
         "",
     ]  # fmt: skip
     return "\n".join(parts)
@@ -329,7 +263,7 @@ def _dataset(tables: Mapping[str, Sequence[Line]]) -> dict[str, object]:
     return {
         "about": about(table),
         "protocol": own,
-        "target": target_of(table),
+        "target": notes.target_of(table),
         "lines": [
             {
                 **_plain(line),

@@ -11,29 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.reports import tables
+from benchmark.reports import notes, tables
 from benchmark.results import marks
 from benchmark.results.statistics import Line
 
 WIDTH = 100
 """Columns of a terminal that every table fits into."""
 
-TRIVIAL = {"identity": "the mixture itself", "half_mixture": "half of the mixture"}
-"""Methods that look at nothing, and what they answer."""
-
 _SHORT = {"identity": "mixture", "half_mixture": "half mixture"}
-
-
-def trivial(lines: Sequence[Line]) -> Line | None:
-    """The better of the rows that look at nothing, which any method has to beat; None where none was run."""
-    ranked = [line for line in lines if line.ranked and line.first.method in TRIVIAL]
-    return max(ranked, key=psnr, default=None)
-
-
-def psnr(line: Line) -> float:
-    """By which a line is ranked (dB); −∞ where it has none."""
-    score = line.judged("psnr")
-    return score.mean if score else float("-inf")
 
 
 def show(found: Mapping[str, Sequence[Line]], console: Console) -> None:
@@ -45,7 +30,7 @@ def show(found: Mapping[str, Sequence[Line]], console: Console) -> None:
     """
     narrow = Console(file=console.file, width=min(console.width, WIDTH) if console.is_terminal else WIDTH)
     for dataset, lines in found.items():
-        bar = trivial(lines)
+        bar = notes.trivial(lines)
         title = f"{dataset}, judged by {tables.judged_by(lines)}; {tables.protocol_text(lines)}"
         table = Table(
             title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
@@ -63,11 +48,11 @@ def show(found: Mapping[str, Sequence[Line]], console: Console) -> None:
 
 def _cells(line: Line, bar: Line | None) -> list[str]:
     score = line.judged("psnr")
-    beyond = f"{psnr(line) - psnr(bar):+.2f}" if bar and line.ranked and line is not bar else ""
+    beyond = f"{notes.psnr(line) - notes.psnr(bar):+.2f}" if bar and line.ranked and line is not bar else ""
     trained = fmean(record.training["seconds"] for record in line.records)
     return [
         tables.rank_text(score),
-        tables.name_of(line.first),
+        line.first.label,
         tables.text(score, "psnr"),
         beyond,
         tables.text(line.judged("ssim"), "ssim"),
@@ -89,13 +74,13 @@ def seconds(value: float) -> str:
 
 def _notes(lines: Sequence[Line]) -> list[str]:
     """What sets lines apart, how many are of older code, and how many had more to learn; the README names those."""
-    said = [apart for line in lines if (apart := tables.note(line, lines))]
+    said = [apart for line in lines if (apart := notes.note(line, lines))]
     old = [line for line in lines if any(marks.older(line.first, part) for part in line.first.identities)]
     if old:
         said.append(
             f"{len(old)} of {len(lines)} rows of other code than this checkout's: the folder's README.md says which."
         )
-    rising = sum(map(tables.learning, lines))
+    rising = sum(map(notes.learning, lines))
     if rising:
         said.append(f"{rising} of {len(lines)} rows were still learning when their budget ended (↗ in README.md).")
     return said
@@ -110,7 +95,7 @@ def following(named: str, suite: str, found: Mapping[str, Sequence[Line]]) -> st
         found: data set -> its lines, the best first.
     """
     for lines in found.values():
-        ranked = [line.first.method for line in lines if line.ranked and line.first.method not in TRIVIAL]
+        ranked = [line.first.method for line in lines if line.ranked and line.first.method not in notes.TRIVIAL]
         if len(ranked) > 1:
             words = shlex.join(["unblend", "compare", *ranked[:2], "--suite", suite])
             return f"next: {words}   (is the first better beyond noise?)"

@@ -96,6 +96,11 @@ class Record:
     scores: Scores
 
     @property
+    def label(self) -> str:
+        """Title and variant of the method in one."""
+        return f"{self.title}, {self.variant}" if self.variant not in ("", self.title) else self.title
+
+    @property
     def protocol(self) -> str:
         """The task's own protocol, such as ``rgb@1``."""
         return self.scores.protocols[0]

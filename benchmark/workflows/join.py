@@ -14,8 +14,8 @@ from benchmark.errors import UserError, unknown
 from benchmark.metrics.scales import SCALES
 from benchmark.plan import catalogue, suite
 from benchmark.plan.execution import Execution
-from benchmark.reports import compare, leaderboard
-from benchmark.reports.tables import judged_by, name_of, note
+from benchmark.reports import compare, leaderboard, notes
+from benchmark.reports.tables import judged_by
 from benchmark.results import collection
 from benchmark.results.resampling import holm
 from benchmark.running.machine import Machine
@@ -118,13 +118,13 @@ def standing(method: str, folder: Path, console: Console) -> None:
         if score and score.rank:
             ranked = sum(line.ranked for line in lines)
             console.print(
-                f"{dataset}: {name_of(own.first)} has {score.text(digits)} dB ({score.interval(digits)}), "
+                f"{dataset}: {own.first.label} has {score.text(digits)} dB ({score.interval(digits)}), "
                 f"rank {score.rank} of {ranked} by {judged_by(lines)}",
                 markup=False,
                 soft_wrap=True,
             )
         else:
-            console.print(f"{dataset}: {note(own, lines)}", markup=False, soft_wrap=True)
+            console.print(f"{dataset}: {notes.note(own, lines)}", markup=False, soft_wrap=True)
     results = []
     for other in sorted(methods - {method}):
         for key in sorted(groups[method].keys() & groups[other].keys()):
@@ -145,7 +145,7 @@ def standing(method: str, folder: Path, console: Console) -> None:
         result = line.result
         word = "" if p >= 0.05 else "better" if result.difference > 0 else "worse"
         table.add_row(
-            Text(line.dataset), Text(name_of(record)), str(result.images), f"{result.difference:+.2f}",
+            Text(line.dataset), Text(record.label), str(result.images), f"{result.difference:+.2f}",
             f"{result.low:+.2f} … {result.high:+.2f}", f"{p:.2g}", f"{100 * result.wins:.0f} %",
             word or "no difference",
         )  # fmt: skip

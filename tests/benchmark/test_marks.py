@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.reports import tables
+from benchmark.errors import UserError
+from benchmark.plan import catalogue, suite
+from benchmark.reports import notes, tables
 from benchmark.results import marks, statistics
 from benchmark.speed import made
 
@@ -49,5 +51,22 @@ def test_tables_say_which_rows_were_still_learning() -> None:
     seen = {line.first.method: tables.costs(line)[4] for line in table}
     assert seen["unet"] == "400 ↗"
     assert "↗" not in seen["dmgn"]
-    assert tables.notes(table)[-1] == "Still learning when the budget ended: U-Net."
-    assert tables.rising([line for line in table if line.first.method == "dmgn"]) == []
+    assert notes.of(table)[-1] == "Still learning when the budget ended: U-Net."
+    assert notes.rising([line for line in table if line.first.method == "dmgn"]) == []
+
+
+def test_tables_say_which_rows_do_not_beat_what_looks_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = {"unet": 30.0, "dmgn": 20.0, "identity": 25.0, "half_mixture": 10.0}
+    records = [
+        made.record(method=name, title=name.upper(), suite="tiny", psnr=[[x, x]] * 2) for name, x in levels.items()
+    ]
+    table = statistics.table([(record,) for record in records])
+    assert notes.below(table) == ["Below the mixture itself (25.00 dB), which looks at nothing: DMGN."]
+    assert notes.below([line for line in table if line.first.method not in notes.TRIVIAL]) == []
+    row = {"name": "DMGN", "note": "It sees a tenth of what it needs."}
+    cells = suite.cells_of({"datasets": ["Digits"], "methods": [row]}, "tiny")  # type: ignore[typeddict-item]
+    monkeypatch.setattr(suite, "load", lambda name: cells)
+    monkeypatch.setattr(catalogue, "suites", lambda: {"tiny": "tiny.yaml"})
+    assert notes.below(table)[1:] == ["DMGN: It sees a tenth of what it needs."]
+    with pytest.raises(UserError, match="method DMGN: note 3"):
+        suite.cells_of({"datasets": ["Digits"], "methods": [{**row, "note": 3}]}, "tiny")  # type: ignore[typeddict-item]

@@ -16,7 +16,7 @@ from benchmark.commands import main as cli
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.plan import identity
-from benchmark.reports import latex, leaderboard, tables
+from benchmark.reports import export, leaderboard, notes, tables
 from benchmark.results import checks, collection, records
 from benchmark.speed.made import record as made
 
@@ -87,7 +87,7 @@ def test_numbers_of_older_code_name_their_version(monkeypatch: pytest.MonkeyPatc
     assert "NMF is of" not in text, "a class that is not the project's has no version here"
     assert "The data are of" not in text
     new = {**record().identities, "method": "unet@2", "training": "training@3"}
-    assert tables.notes(collection.lines([record(config=ours, identities=new)])["digits"]) == []
+    assert notes.of(collection.lines([record(config=ours, identities=new)])["digits"]) == []
 
 
 def test_csv_has_a_line_for_each_record_and_protocol() -> None:
@@ -122,7 +122,7 @@ def test_json_has_all_that_the_tables_show_under_every_protocol() -> None:
 
 def test_latex_escapes_and_marks_the_best() -> None:
     found = collection.lines([*FOUND[2:4], record("nmf", 10, title=r"100% _NMF_ \input{x}")])
-    text = latex.text(found)
+    text = export.latex(found)
     assert r"\textbf{23.50 $\pm$ 0.71}" in text
     assert "Method & PSNR (dB) & SSIM & LMSE & MSE & Parameters" in text
     assert r"100\% \_NMF\_ \textbackslash{}input\{x\}" in text

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from benchmark.reports import tables
 from benchmark.results.collection import Found
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
@@ -36,7 +35,7 @@ def provenance(line: Line, found: Sequence[Found], log_bytes: int) -> dict[str, 
     first = seeds[0]
     shared = {name for name, value in first.items() if all(other[name] == value for other in seeds)} - {"seed"}
     return {
-        "title": tables.name_of(line.first),
+        "title": line.first.label,
         "config": yaml.safe_dump(line.first.config, sort_keys=False, allow_unicode=True),
         "shared": {name: value for name, value in first.items() if name in shared},
         "seeds": [{name: value for name, value in one.items() if name not in shared} for one in seeds],

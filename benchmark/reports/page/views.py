@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.metrics.protocols import PROTOCOLS
-from benchmark.reports import published, tables
+from benchmark.reports import notes, published, tables
 from benchmark.reports.page import papers, plots
 from benchmark.reports.page.evidence import Json
 from benchmark.reports.page.tasks import Task
@@ -65,10 +65,10 @@ def view(suite: str, dataset: str, task: Task, under: dict[str, list[Line]], twi
         "dataset": dataset,
         "task": task.folder,
         "label": f"{name} ({suite})" if twice else name,
-        "target": " and ".join(tables.target_of(table)),
+        "target": " and ".join(notes.target_of(table)),
         "about": tables.about(table),
         "licence": str(table[0].first.spec.get("licence", "")),
-        "notes": tables.notes(table),
+        "notes": notes.of(table),
         "judged": tables.judged_by(table),
         "protocols": [[protocol, PROTOCOLS[protocol].meaning] for protocol in under],
         "rows": [_row(line) for line in table],
@@ -147,7 +147,7 @@ def _fixed_heads(reported: bool) -> list[Head]:
         head("GFLOPs", hint="for one test image; a multiply-add is two"),
         head("Latency (ms)", hint="median for one test image"),
         head("Memory (MiB)", hint="peak, for one test image"),
-        head("Images seen", True, f"in training; {tables.LEARNING_MEANS}"),
+        head("Images seen", True, f"in training; {notes.LEARNING_MEANS}"),
         head("Seeds", True),
         head("Images", True, "in the test set"),
     ]
@@ -185,16 +185,16 @@ def _plots(table: Sequence[Line]) -> dict[str, object]:
         given = []
         for line, quality in points:
             spent = cost(line)
-            given += [] if spent is None else [plots.Point(tables.name_of(line.first), spent, quality)]
+            given += [] if spent is None else [plots.Point(line.first.label, spent, quality)]
         return plots.scatter(given, title, psnr)
 
     boxes = []
     for line, _ in points:
         of_images = per_image(line.records, "psnr", protocol=line.protocol)
         values = np.percentile(list(of_images.values()), PERCENTILES)
-        boxes.append((tables.name_of(line.first), [float(value) for value in values]))
+        boxes.append((line.first.label, [float(value) for value in values]))
     runs = [
-        (tables.name_of(line.first) + (f", seed {record.seed}" if len(line.records) > 1 else ""), curve(record))
+        (line.first.label + (f", seed {record.seed}" if len(line.records) > 1 else ""), curve(record))
         for line in table
         for record in line.records
     ]
