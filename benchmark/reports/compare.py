@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, variance
 
 from rich.console import Console
 from rich.table import Table
@@ -170,28 +170,68 @@ def _having(kind: str, name: str, found: dict[tuple[str, str], list[str]]) -> li
     return left
 
 
-def _one(
-    a: list[Record], b: list[Record], metric: str, protocol: str | None, layer: str | None
-) -> tuple[Comparison, tuple[str, ...], str, float | None, int]:
+@dataclass(frozen=True)
+class Sides:
+    """The scores of two methods on one data set, beside each other.
+
+    Attributes:
+        where: suite and data set, for messages.
+        layers: that both have scores of: those that the task is for, or the one that was asked for.
+        protocol: under which.
+        a: image id -> mean over A's seeds and the layers.
+        b: likewise.
+    """
+
+    where: str
+    layers: tuple[str, ...]
+    protocol: str
+    a: dict[str, float]
+    b: dict[str, float]
+
+
+def sides(
+    a: Sequence[Record], b: Sequence[Record], metric: str, protocol: str | None = None, layer: str | None = None
+) -> Sides:
+    """Put two methods beside each other, if they were judged alike.
+
+    Args:
+        a: records of one method on one data set.
+        b: of the other.
+        metric: of the records.
+        protocol: full name; default the task's own.
+        layer: name; default those that the task is for.
+
+    Raises:
+        UserError: they were judged unlike, or share no layer that is asked for.
+    """
     where = f"{a[0].suite}, {a[0].dataset}"
     _check_alike(where, a, b, protocol)
     shared = _both([record.layers for record in (*a, *b)])
-    layers = [layer] if layer is not None else [name for name in a[0].spec["target"] if name in shared]
+    layers = [name for name in ([layer] if layer is not None else a[0].spec["target"]) if name in shared]
+    if not layers and layer is not None:
+        raise UserError(f"{where}: layer {layer}: not both have scores of it; they share {', '.join(shared)}.")
     if not layers:
         raise UserError(
             f"{where}: they share no layer that the task is for: name one with --layer, {' or '.join(shared)}."
         )
     scores = [per_image(group, metric, layers, protocol) for group in (a, b)]
-    left_out = len(scores[0].keys() ^ scores[1].keys())
+    return Sides(where, tuple(layers), protocol or a[0].protocol, *scores)
+
+
+def _one(
+    a: list[Record], b: list[Record], metric: str, protocol: str | None, layer: str | None
+) -> tuple[Comparison, tuple[str, ...], str, float | None, int]:
+    both = sides(a, b, metric, protocol, layer)
     try:
-        result = paired(*scores, higher_is_better=SCALES[metric].higher_is_better)
+        result = paired(both.a, both.b, higher_is_better=SCALES[metric].higher_is_better)
     except ValueError as error:
-        raise UserError(f"{where}: {error}") from error
-    noise = _seed_noise(a, b, metric, layers, protocol)
-    return result, tuple(layers), protocol or a[0].protocol, noise, left_out
+        raise UserError(f"{both.where}: {error}") from error
+    variances = [seed_variance(group, metric, both.layers, both.protocol) for group in (a, b)]
+    noise = None if None in variances else math.sqrt(sum(filter(None, variances)))
+    return result, both.layers, both.protocol, noise, len(both.a.keys() ^ both.b.keys())
 
 
-def _check_alike(where: str, a: list[Record], b: list[Record], protocol: str | None) -> None:
+def _check_alike(where: str, a: Sequence[Record], b: Sequence[Record], protocol: str | None) -> None:
     """That two methods were judged alike.
 
     Raises:
@@ -217,18 +257,17 @@ def _check_alike(where: str, a: list[Record], b: list[Record], protocol: str | N
             )
 
 
-def _seed_noise(
-    a: list[Record], b: list[Record], metric: str, layers: Sequence[str], protocol: str | None
-) -> float | None:
-    """Standard error, over seeds, of the difference of two methods' mean scores."""
-    total = 0.0
-    for group in (a, b):
-        means = [fmean(per_image([record], metric, layers, protocol).values()) for record in group]
-        if len(means) < 2:
-            return None
-        middle = fmean(means)
-        total += sum((value - middle) ** 2 for value in means) / (len(means) - 1) / len(means)
-    return math.sqrt(total)
+def seed_variance(group: Sequence[Record], metric: str, layers: Sequence[str], protocol: str) -> float | None:
+    """Square of the standard error, over seeds, of a method's mean score; None where it has one seed.
+
+    Args:
+        group: records of one method on one data set.
+        metric: of the records.
+        layers: that the score is the mean of.
+        protocol: full name.
+    """
+    means = [fmean(per_image([record], metric, layers, protocol).values()) for record in group]
+    return None if len(means) < 2 else variance(means) / len(means)
 
 
 def show(a: Groups, b: Groups, lines: list[Line], metric: str, console: Console) -> None:
