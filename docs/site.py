@@ -11,6 +11,7 @@ from mkdocs.structure.files import File, Files
 
 from benchmark.plan import catalogue
 from benchmark.reports import method_pages
+from benchmark.reports.claims import text as claims
 from benchmark.results import collection
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
@@ -25,19 +26,12 @@ SECTIONS = {
 }
 """Page -> section of CONTRIBUTING.md that it shows."""
 
-NO_CLAIMS = """# Which claims hold
-
-Everything is being measured anew. Which of the papers' claims hold here will be said with the records that decide it.
-"""
-"""Until there are claims."""
-
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
     made = {name: method_pages.section(contributing, title) for name, title in SECTIONS.items()}
-    claims = collection.COMMITTED / "CLAIMS.md"
-    made["claims.md"] = claims.read_text() if claims.is_file() else NO_CLAIMS
+    made["claims.md"] = claims.path().read_text()
     published = [one for records in committed().values() for one in records]
     for entry in catalogue.methods().values():
         made[f"methods/{entry.folder}_{entry.name}.md"] = method_pages.page(entry, published)

@@ -20,7 +20,13 @@ from benchmark.errors import one_line, told, unknown
 from datamodules.errors import DataNotice
 
 GROUPS = {
-    "Benchmarks": {"bench": "bench", "status": "bench", "leaderboard": "results", "compare": "results"},
+    "Benchmarks": {
+        "bench": "bench",
+        "status": "bench",
+        "leaderboard": "results",
+        "claims": "results",
+        "compare": "results",
+    },
     "Your own results": {"score": "results", "explain": "results", "export": "results"},
     "Pictures and data": {"separate": "data", "show": "data", "list": "data", "doctor": "doctor"},
     "One method": {"fit": "lightning", "validate": "lightning", "predict": "lightning", "test": "lightning"},

@@ -1,7 +1,8 @@
-"""``unblend leaderboard | compare | score | explain | export``: what records say, and whose pictures they are of."""
+"""``unblend leaderboard | claims | compare | score | explain | export``: what records say, and of whose pictures."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -60,6 +61,27 @@ def leaderboard(
         found = [one.record for one in collection.collect([Path(folder)])]
     for table in tables:
         published.show(table, found, console)
+
+
+def claims(*, check: bool = False) -> None:
+    """Say which claims of the papers hold, and write leaderboards/CLAIMS.md.
+
+    The published records decide; leaderboards/claims.yaml says which rows of them, claim by claim.
+
+    Args:
+        check: write nothing, and end with status 1 where CLAIMS.md is not what the records give.
+    """
+    from benchmark.reports.claims import reading, text, verdicts
+    from benchmark.results import collection
+
+    found = collection.collect(collection.folders_of(collection.COMMITTED))
+    said = verdicts.verdicts(reading.read(reading.path()), [one.record for one in found])
+    text.show(said, Console(highlight=False))
+    if not check:
+        text.write(said)
+    elif not text.path().is_file() or text.path().read_text() != text.markdown(said):
+        print(f"{text.path()} is not what the records give: run `unblend claims`.", file=sys.stderr)
+        raise SystemExit(1)
 
 
 def compare(

@@ -14,6 +14,9 @@ from benchmark.plan import catalogue, contents, identity, precision
 from benchmark.plan.execution import Config, Options
 from benchmark.plan.names import safe_name
 
+PAPER = "-paper"
+"""How the names of suites end that have the papers' sizes."""
+
 BUDGET = ("images", "batch_size", "selections", "test_images")
 _SUITE_KEYS = {"description", "version", "seeds", "precision", "budget", "datasets", "methods"}
 _DATASET_KEYS = {"name", "variant", "init_args", "budget", "devices"}

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from benchmark.files import write_text
 from benchmark.plan import catalogue
+from benchmark.plan.suite import PAPER
 from benchmark.reports import tables
 from benchmark.reports.notes import LEARNING, LEARNING_MEANS, TRIVIAL, learning, psnr, trivial
 from benchmark.reports.page import tasks
@@ -18,9 +19,6 @@ from benchmark.results.statistics import Line
 README = catalogue.ROOT / "README.md"
 SHOWN = 10
 """Methods in the matrix, at most, beside the trivial ones."""
-
-PAPER = "-paper"
-"""How the names of suites end that have the papers' sizes."""
 
 Suites = Mapping[str, Mapping[str, Sequence[Line]]]
 """Name of a suite -> data set -> its lines, the best first."""

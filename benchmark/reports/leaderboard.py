@@ -52,10 +52,12 @@ def page(folder: Path, suites: set[str]) -> Path:
     Returns:
         The path of the page.
     """
+    from benchmark.reports.claims import verdicts
     from benchmark.reports.page import gallery
 
     published = [path for path in collection.folders_of(collection.COMMITTED) if path.name in suites]
-    return gallery.build(collection.collect([*published, folder]), folder)
+    found = collection.collect([*published, folder])
+    return gallery.build(found, folder, verdicts.current([one.record for one in found]))
 
 
 def build(folder: Path | None, console: Console, *, latex: bool = False, protocol: str | None = None) -> None:
@@ -86,11 +88,14 @@ def build(folder: Path | None, console: Console, *, latex: bool = False, protoco
         write(place, records, latex=latex)
     if folder is None:
         from benchmark.reports import front
+        from benchmark.reports.claims import text, verdicts
         from benchmark.reports.page import gallery
 
+        said = verdicts.current([one.record for one in found])
+        text.write(said)
         shown = {place.name: collection.lines(records) for place, records in of_suites.items()}
         front.write(shown, collection.COMMITTED.parent / "README.md")
-        where = gallery.build(found, collection.COMMITTED)
+        where = gallery.build(found, collection.COMMITTED, said)
     else:
         show([one.record for one in found], console)
         where = page(folder, {one.record.suite for one in found})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, overload
@@ -170,16 +170,16 @@ def markdown(suite: str, found: Lines) -> str:
     if len(found) > 1:
         datasets, rows = matrix(found)
         parts += ["## Methods × data sets", "", MATRIX, ""]
-        parts += _markdown(["method", *datasets], [[name, *(cell.text for cell in row)] for name, row in rows], left=1)
+        parts += grid(["method", *datasets], [[name, *(cell.text for cell in row)] for name, row in rows], left=1)
     for dataset, table in found.items():
         parts += [f"## {dataset}", "", _escaped(about(table)), ""]
-        parts += _markdown(list(HEADER), [cells(line) for line in table], left=3)
+        parts += grid(list(HEADER), [cells(line) for line in table], left=3)
         said = notes.of(table)
         parts += [f"- {_escaped(note)}" for note in said] + ([""] if said else [])
         layers = scored_layers(table)
         if len(layers) > 1:
             parts += ["Layer by layer (rank by PSNR):", ""]
-            parts += _markdown(*_by_layer(table, layers), left=2)
+            parts += grid(*_by_layer(table, layers), left=2)
     records = [record for table in found.values() for line in table for record in line.records]
     parts += [
         "Scores are means over test images (± standard deviation over seeds) of the layers that the task is for; "
@@ -325,7 +325,8 @@ def six(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> list[str]:
+    """A table's lines in Markdown, and an empty one; the first columns are set on the left, the others on the right."""
     rule = ["---" if place < left else "---:" for place in range(len(header))]
     return [_row(header), _row(rule), *(_row(row) for row in rows), ""]
 

@@ -74,7 +74,7 @@ def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_sentence_of_the_help_is_whole() -> None:
     lines = [line for line in cli.help_text().splitlines() if line.startswith("  ")]
-    assert len(lines) == len(cli.COMMANDS) == 20
+    assert len(lines) == len(cli.COMMANDS) == 21
     assert all(line.endswith((".", "?")) for line in lines)
     text = cli.help_text()
     for words in ("bench SUITE", "leaderboard [FOLDER]", "separate IMAGE…", "accept [COMPONENT…]", "new KIND NAME"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from benchmark.reports import front, leaderboard
 from benchmark.results import collection
-from benchmark.results.statistics import Line
+from benchmark.results.statistics import MEASURES, Line
 from benchmark.speed import made
 
 
@@ -36,6 +37,17 @@ def test_the_readme_shows_the_published_records(name: str) -> None:
     begin, end = front.marks(name)
     assert text.count(begin) == text.count(end) == 1
     assert text.partition(begin + "\n")[2].partition(end)[0] == front.parts(suites())[name], "run `unblend leaderboard`"
+
+
+def test_means_over_seeds_are_those_of_the_records() -> None:
+    known = set()
+    for line in (line for datasets in suites().values() for lines in datasets.values() for line in lines):
+        for measured in (line.target, *line.layers.values()):
+            known |= {score.text(MEASURES[name].digits) for name, score in measured.items() if score.std is not None}
+    if not known:
+        pytest.skip("no published row has two seeds at present")
+    printed = set(re.findall(r"\d+\.\d+ ± \d+\.\d+", front.README.read_text()))
+    assert not printed - known, "typed in, or of records that have been replaced since"
 
 
 def rows(text: str) -> dict[str, list[str]]:

@@ -18,6 +18,8 @@ from rich.console import Console
 
 from benchmark.files import write_json
 from benchmark.reports import leaderboard
+from benchmark.reports.claims.reading import Claim, Greater
+from benchmark.reports.claims.verdicts import Finding, Verdict
 from benchmark.reports.page import gallery
 from benchmark.results import collection, records, samples
 from benchmark.speed import made as speed_made
@@ -61,6 +63,18 @@ def place(root: Path, one: records.Record, *, pictures: int = 0, **note: Any) ->
     return path
 
 
+TEST = Greater("aaa", ("bbb",))
+SAID = (
+    Verdict(
+        Claim("one", "dmgn", "Table V", "dmgn-5", f"It is so{HOSTILE}.", "quick", "rain", "psnr", None, TEST),
+        (Finding("bbb", "undecided", ("zero is in the interval",), 1.0, -1.0, 3.0),),
+        {"aaa": 2, "bbb": 2},
+        {},
+        "rgb@1",
+    ),
+)
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("page")
@@ -73,12 +87,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     only_own = record("plain")
     only_own = dataclasses.replace(only_own, scores=only_own.scores._replace(protocols=("rgb@1",)))
     place(root, only_own)
-    return gallery.build(collection.collect([root / "quick"]), root)
+    return gallery.build(collection.collect([root / "quick"]), root, SAID)
 
 
 def test_building_twice_changes_no_byte(page: Path) -> None:
     before = page.read_bytes()
-    assert gallery.build(collection.collect([page.parent / "quick"]), page.parent).read_bytes() == before
+    assert gallery.build(collection.collect([page.parent / "quick"]), page.parent, SAID).read_bytes() == before
 
 
 def data_of(text: str) -> Any:
@@ -201,6 +215,18 @@ def test_filter_and_views(tab: Any) -> None:
     tab.wait_for_function("!document.getElementById('page-overview').hidden")
     tab.select_option("#view", "papers")
     assert "Table II" in tab.locator("#page-papers").inner_text()
+
+
+def test_a_data_set_shows_what_papers_claim_of_it(tab: Any) -> None:
+    tab.select_option("#view", "quick/rain")
+    (row,) = tab.locator("table.claims tbody tr").all()
+    cells = [text.strip() for text in row.locator("th, td").all_inner_texts()]
+    assert cells[0] == f"It is so{HOSTILE}. (Table V)"
+    assert cells[1:] == ["undecided: zero is in the interval", "+1.00 dB (-1.00 … +3.00) against bbb"]
+    row.locator("a").click()
+    assert "Table V" in tab.locator("#paper-dmgn-5").inner_text()
+    tab.select_option("#view", "quick/haze")
+    assert tab.locator("table.claims").count() == 0
 
 
 def scores(tab: Any, name: str) -> list[str]:

@@ -17,6 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.files import write_text
+from benchmark.reports.claims import text
+from benchmark.reports.claims.verdicts import Verdict
 from benchmark.reports.page import papers, pictures, tasks, views
 from benchmark.reports.page.evidence import Json, key_of, provenance
 from benchmark.results import collection
@@ -34,25 +36,27 @@ LOGS = 1_000_000
 """Bytes of all logs together; each has its share, the end of it."""
 
 
-def build(found: Sequence[Found], folder: Path) -> Path:
+def build(found: Sequence[Found], folder: Path, said: Sequence[Verdict] = ()) -> Path:
     """Write ``index.html``.
 
     Args:
         found: records of all suites.
         folder: where the page is written to.
+        said: verdicts on claims of papers.
     """
     path = folder / "index.html"
-    write_text(path, render(found))
+    write_text(path, render(found, said))
     return path
 
 
-def render(found: Sequence[Found]) -> str:
+def render(found: Sequence[Found], said: Sequence[Verdict] = ()) -> str:
     """The page's text.
 
     Args:
         found: records of all suites.
+        said: verdicts on claims of papers.
     """
-    data, images = _data(found)
+    data, images = _data(found, said)
     skeleton = _page(data)
     data["pictures"] = pictures.take_in(list(images.values()), LARGEST - len(skeleton.encode()))
     for name, shown in images.items():
@@ -60,7 +64,7 @@ def render(found: Sequence[Found]) -> str:
     return _page(data)
 
 
-def _data(found: Sequence[Found]) -> tuple[Json, dict[str, pictures.Shown]]:
+def _data(found: Sequence[Found], said: Sequence[Verdict]) -> tuple[Json, dict[str, pictures.Shown]]:
     """All that the page's script reads but pictures, and the images that there are of each data set."""
     of_suites: dict[str, list[Found]] = {}
     for one in found:
@@ -81,6 +85,7 @@ def _data(found: Sequence[Found]) -> tuple[Json, dict[str, pictures.Shown]]:
             published = [all(one.committed for one in records) for records in behind]
             # Only beside published rows is it worth a word.
             view["published"] = published if any(published) else [True] * len(table)
+            view["claims"] = text.lines(said, suite, dataset)
             view["lines"] = list(range(len(lines), len(lines) + len(table)))
             lines += [provenance(line, records, share) for line, records in zip(table, behind, strict=True)]
             shown = pictures.collect(table, of_record)

@@ -115,3 +115,15 @@ const paperTable = (paper) => {
   scroll.setAttribute("role", "region");
   return scroll;
 };
+
+// What papers claim on a data set, and whether it holds by the records.
+const claimTable = (view) => {
+  const head = make("tr", {}, ...["Claim", "Verdict", "Measured"].map((text) => make("th", { scope: "col", textContent: text })));
+  const rows = view.claims.map(([says, place, paper, verdict, why, measured]) => make("tr", {},
+    make("th", { scope: "row" }, `${says} (`, paper ? make("a", { href: `#paper-${paper}`, textContent: place }) : place, ")"),
+    make("td", {}, make("b", { textContent: verdict }), why ? `: ${why}` : ""), make("td", { textContent: measured })));
+  const table = make("table", { className: "claims" }, make("thead", {}, head), make("tbody", {}, ...rows));
+  const scroll = labelled(make("div", { className: "scroll", tabIndex: 0 }, table), `claims, ${view.dataset}`);
+  scroll.setAttribute("role", "region");
+  return scroll;
+};

@@ -186,6 +186,7 @@ const drawView = (section, view) => {
   for (const paper of view.papers) {
     section.append(make("h3", {}, make("a", { href: `#paper-${paper.id}`, textContent: paper.title })), paperTable(paper));
   }
+  if (view.claims.length) section.append(make("h2", { textContent: "What papers claim on these data" }), claimTable(view));
 };
 
 const drawPapers = (place) => {
