@@ -18,7 +18,7 @@ from benchmark.metrics.scales import SCALES
 from benchmark.reports import compare
 from benchmark.reports.claims import reading, sizes
 from benchmark.reports.claims.reading import PARAMETERS, Claim, Greater, Untestable, Within
-from benchmark.reports.terminal import TRIVIAL
+from benchmark.reports.notes import TRIVIAL
 from benchmark.results.marks import still_learning
 from benchmark.results.records import Record
 from benchmark.results.resampling import bootstrap_means, difference, interval
