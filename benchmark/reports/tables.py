@@ -172,10 +172,10 @@ def markdown(suite: str, found: Lines) -> str:
         parts += ["## Methods × data sets", "", MATRIX, ""]
         parts += grid(["method", *datasets], [[name, *(cell.text for cell in row)] for name, row in rows], left=1)
     for dataset, table in found.items():
-        parts += [f"## {dataset}", "", _escaped(about(table)), ""]
+        parts += [f"## {dataset}", "", escaped(about(table)), ""]
         parts += grid(list(HEADER), [cells(line) for line in table], left=3)
         said = notes.of(table)
-        parts += [f"- {_escaped(note)}" for note in said] + ([""] if said else [])
+        parts += [f"- {escaped(note)}" for note in said] + ([""] if said else [])
         layers = scored_layers(table)
         if len(layers) > 1:
             parts += ["Layer by layer (rank by PSNR):", ""]
@@ -332,10 +332,10 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> 
 
 
 def _row(values: Sequence[str]) -> str:
-    return "| " + " | ".join(_escaped(value) for value in values) + " |"
+    return "| " + " | ".join(escaped(value) for value in values) + " |"
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
     """A text without what Markdown, or the HTML in it, would take for its own."""
     escapes = {"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "\r": " ", "[": "\\[", "`": "\\`"}
     return "".join(escapes.get(sign, sign) for sign in value)

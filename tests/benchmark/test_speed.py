@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.plan import catalogue
+from benchmark.reports.documents import overview
 from benchmark.speed.__main__ import MODULES, NAMES, main
 from benchmark.speed.networks import bare, sizes
 from benchmark.speed.rows import Row, by_turns, quotients, row, show
@@ -131,22 +132,37 @@ def test_what_cannot_be_measured_does_not_stop_the_rest(
     assert "not measured: lmse" in shown.err
 
 
-def stated(name: str) -> int:
-    """Parameters that docs/sizes.md states of a method."""
-    (row,) = [line for line in sizes.PAGE.read_text().splitlines() if line.startswith(f"| {name} |")]
-    return int(row.split("|")[2].replace(",", ""))
+STATED = overview.sizes()
 
 
 @pytest.mark.parametrize("name", ["DDN", "AODNet", "PReNet", "NAFNet"])
-def test_the_page_of_sizes_states_what_small_networks_have(name: str) -> None:
+def test_the_sizes_of_small_networks_are_what_they_have(name: str) -> None:
     found = sizes.size(catalogue.methods()[name])
     assert found is not None
-    assert stated(name) == found.parameters
+    assert (STATED[name]["parameters"], STATED[name]["macs"]) == (found.parameters, found.macs)
     assert found.parameters == pytest.approx(sizes.AUTHORS[name], rel=0.01)
 
 
-@pytest.mark.slow("test_the_page_of_sizes_states_what_small_networks_have")
-def test_the_page_of_sizes_states_what_networks_have() -> None:
+@pytest.mark.slow("test_the_sizes_of_small_networks_are_what_they_have")
+def test_the_sizes_of_networks_are_what_they_have() -> None:
     for entry in catalogue.methods().values():
         if found := sizes.size(entry):
-            assert stated(entry.name) == found.parameters
+            assert STATED[entry.name]["parameters"] == found.parameters
+
+
+def test_sizes_stand_beside_those_of_the_authors_layers() -> None:
+    assert {name: held["authors"] for name, held in STATED.items() if held["authors"]} == sizes.AUTHORS
+    trained = {
+        name for name, entry in catalogue.methods().items() if entry.card["supervision"] in ("paired", "unpaired")
+    }
+    assert set(STATED) == trained
+
+
+def test_only_the_table_can_be_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = tmp_path / "index.md"
+    page.write_text(f"before\n{overview.BEGIN}\nold\n{overview.END}\nafter\n")
+    monkeypatch.setattr(overview, "PAGE", page)
+    monkeypatch.setattr(sizes, "size", lambda entry: pytest.fail("nothing is to be counted"))
+    sizes.main(["--table"])
+    assert page.read_text().startswith(f"before\n{overview.BEGIN}\n| method |")
+    assert page.read_text().endswith(f"{overview.END}\nafter\n")

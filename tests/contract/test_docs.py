@@ -15,9 +15,7 @@ import yaml
 import benchmark
 from benchmark.commands.main import COMMANDS
 from benchmark.plan import catalogue
-from benchmark.reports import method_pages, published
-from benchmark.results import collection
-from benchmark.speed import made
+from benchmark.reports.documents import method_pages
 from datamodules.sets.real import SETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -50,35 +48,6 @@ def test_every_task_has_a_page_that_says_what_is_judged(entry: catalogue.Entry) 
         assert f"`{name}`" in text, f"{entry.name} has the set {name}"
 
 
-def test_what_was_measured_of_a_task_is_what_its_records_say() -> None:
-    records = [made.record(name, 0, [[psnr] * 2] * 3) for name, psnr in {"unet": 25.0, "identity": 20.0}.items()]
-    text = method_pages.measured_on("Digits", {"quick": collection.lines(records)})
-    assert "| UNET | 25.00 | +5.00 | 0.500 |" in text
-    assert "Nothing is published" in method_pages.measured_on("Rain", {"quick": collection.lines(records)})
-
-
-@pytest.mark.parametrize("entry", catalogue.methods().values(), ids=lambda entry: entry.name)
-def test_every_method_has_a_page(entry: catalogue.Entry) -> None:
-    text = method_pages.page(entry, [])
-    assert text.startswith(f"# {entry.card['title']}\n")
-    for heading in ("## What it does", "## What was reconstructed", "## Measured against published"):
-        assert heading in text
-    assert "``" not in text
-    table = text.partition("## Measured against published")[2]
-    assert ("published |" in table) == any(
-        row.method == entry.name for one in published.tables().values() for row in one.rows
-    )
-
-
-def test_a_page_says_what_was_reconstructed_and_shows_the_papers_rows() -> None:
-    text = method_pages.page(catalogue.methods()["DMGN"], [])
-    guesses = text.partition("## What was reconstructed")[2].partition("## Measured")[0]
-    assert "made Lipschitz by spectral normalisation" in guesses
-    assert "| DMGN, published | 23.05 | 0.823 | 25.13 |" in text
-    assert "| ERRNet" not in text
-    assert "- `width`: channels at full resolution." in text
-
-
 def test_contributing_has_the_sections_that_the_site_shows() -> None:
     text = (DOCS.parent / "CONTRIBUTING.md").read_text()
     for title in re.findall(r'\.md": "([^"]+)"', (DOCS / "site.py").read_text()):
@@ -100,6 +69,12 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     reference = (tmp_path / "python/index.html").read_text()
     assert all(f'id="benchmark.workflows.python.{name}"' in reference for name in benchmark.__all__)
     assert "<!-- measured" not in (tmp_path / "tasks/rain/index.html").read_text()
+    method = (tmp_path / "methods/nafnet/index.html").read_text()
+    assert "<!-- " not in method.partition("<article")[2].partition("</article>")[0]
+    assert '<div class="diagram"' in method
+    shown = re.findall(r'src="(\.\./\.\./pictures/samples/[^"]+)"', method)
+    assert shown
+    assert all((tmp_path / "methods/nafnet" / link).is_file() for link in shown)
 
 
 def test_the_design_names_the_rooms_and_files_that_there_are() -> None:

@@ -1,8 +1,9 @@
-"""How large each method's networks are, at its paper's size: ``python -m benchmark.speed.networks.sizes [--latency]``.
+"""How large each method's networks are, at its paper's size: ``python -m benchmark.speed.networks.sizes``.
 
 Networks are built of fake tensors, so nothing is computed: their parameters are counted, and the multiply-adds of one
-picture of 256×256. With ``--latency`` each also separates such a picture on one core, some minutes in all. The table
-goes into ``docs/sizes.md``, between its markers.
+picture of 256×256. With ``--latency`` each also separates such a picture on one core, some minutes in all; else what
+was measured before is kept. All goes into ``docs/sizes.json``, and from there into the table of
+``docs/methods/index.md``; with ``--table`` only the table is made anew, after a suite or a card has changed.
 """
 
 from __future__ import annotations
@@ -13,23 +14,20 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmark.files import write_text
+from benchmark.files import read_json, write_json
 from benchmark.plan import catalogue
 from benchmark.plan.catalogue import Entry
 from benchmark.plan.execution import Options
+from benchmark.reports.documents import overview
 from benchmark.results.provenance import processor
 from datamodules.types import LayerSpec
 from methods.base import SeparationMethod
 
-PAGE = catalogue.ROOT / "docs" / "sizes.md"
-BEGIN = "<!-- sizes: written by `python -m benchmark.speed.networks.sizes --latency`, do not edit -->"
-END = "<!-- end -->"
 SIDE = 256
 
 AUTHORS = {
@@ -118,36 +116,33 @@ def latency(entry: Entry) -> float:
     return time.process_time() - begin
 
 
-def table(sizes: Sequence[Size], seconds: dict[str, float]) -> str:
-    """The table in Markdown."""
-    lines = ["| method | parameters | authors' | GMACs at 256² | one core (s) |", "| --- | ---: | ---: | ---: | ---: |"]
-    for one in sorted(sizes, key=lambda one: one.parameters):
-        authors = f"{AUTHORS[one.name]:,}" if one.name in AUTHORS else ""
-        macs = "" if one.macs is None else f"{one.macs / 1e9:.3g}"
-        taken = f"{seconds[one.name]:.2g}" if one.name in seconds else ""
-        lines.append(f"| {one.name} | {one.parameters:,} | {authors} | {macs} | {taken} |")
-    return "\n".join(lines)
-
-
 def main(arguments: Sequence[str] = ()) -> None:
-    """Write the page's table."""
+    """Write the sizes, and the table of all methods."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--latency", action="store_true", help="also measure; some minutes")
+    parser.add_argument("--table", action="store_true", help="only make the table anew, of what is known")
     given = parser.parse_args(list(arguments))
-    torch.set_num_threads(1)
-    entries = catalogue.methods().values()
-    sizes, seconds = [], {}
-    for entry in entries:
-        found = size(entry)
-        if found is not None:
-            sizes.append(found)
+    if not given.table:
+        torch.set_num_threads(1)
+        before = read_json(overview.SIZES) or {"processor": processor(), "methods": {}}
+        held = {}
+        for entry in catalogue.methods().values():
+            found = size(entry)
+            if found is None:
+                continue
+            seconds = before["methods"].get(entry.name, {}).get("seconds")
             if given.latency:
-                seconds[entry.name] = latency(entry)
-            print(found, seconds.get(entry.name), flush=True)
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    where = f"\n\nOne core: {processor()}.\n" if given.latency else "\n"
-    write_text(Path(PAGE), f"{before}{BEGIN}\n{table(sizes, seconds)}{where}{END}{after}")
+                seconds = float(f"{latency(entry):.2g}")
+            held[entry.name] = {
+                "parameters": found.parameters,
+                "authors": AUTHORS.get(entry.name),
+                "macs": found.macs,
+                "seconds": seconds,
+            }
+            print(entry.name, held[entry.name], flush=True)
+        measured_on = processor() if given.latency else before["processor"]
+        write_json(overview.SIZES, {"processor": measured_on, "methods": held})
+    overview.write()
 
 
 if __name__ == "__main__":
