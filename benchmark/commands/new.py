@@ -60,7 +60,9 @@ def next_steps(kind: Kind, name: str, folder: Path) -> str:
     tests = f"tests/{PACKAGES[kind]}/" if _inside(kind, folder) else ""
     class_path = f"{module_of(kind, name, folder)}.{name}"
     then = f"bench quick --model {class_path}" if kind == "method" else f"show {class_path}"
-    return f"\nNext:\n  python -m pytest {tests}test_{snake(name)}.py\n  unblend {then}"
+    page = f"\n  docs/methods/{snake(name)}.md wants its idea and a diagram: see CONTRIBUTING.md"
+    told = page if kind == "method" and _inside(kind, folder) else ""
+    return f"\nNext:\n  python -m pytest {tests}test_{snake(name)}.py\n  unblend {then}{told}"
 
 
 def snake(name: str) -> str:

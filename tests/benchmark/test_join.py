@@ -100,6 +100,12 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "my_net.py").read_text() == "mine"
 
 
+def test_a_method_of_the_project_is_told_of_its_page_and_one_outside_is_not(tmp_path: Path) -> None:
+    assert "docs/methods/my_net.md wants its idea" in new.next_steps("method", "MyNet", ROOT / "methods")
+    for kind, folder in (("method", tmp_path), ("data", ROOT / "datamodules")):
+        assert "docs/methods" not in new.next_steps(kind, "MyNet", folder)  # type: ignore[arg-type]
+
+
 def test_names_become_files() -> None:
     assert [new.snake(name) for name in ("MyNet", "BITSNet", "LiGT2", "HalfMixture")] == [
         "my_net", "bits_net", "li_gt2", "half_mixture"

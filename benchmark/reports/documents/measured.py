@@ -14,10 +14,11 @@ from benchmark.plan import catalogue
 from benchmark.plan.catalogue import Entry
 from benchmark.reports import notes, tables
 from benchmark.reports.page import pictures, plots, tasks
+from benchmark.reports.page.evidence import key_of
 from benchmark.reports.page.pictures import Image
 from benchmark.results import weights
 from benchmark.results.collection import Found
-from benchmark.results.marks import curve, key_of
+from benchmark.results.marks import curve
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
