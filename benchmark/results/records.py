@@ -98,7 +98,8 @@ class Record:
     @property
     def label(self) -> str:
         """Title and variant of the method in one."""
-        return f"{self.title}, {self.variant}" if self.variant not in ("", self.title) else self.title
+        own = self.variant.removeprefix(self.title).lstrip(", ")
+        return f"{self.title}, {own}" if own else self.title
 
     @property
     def protocol(self) -> str:

@@ -214,3 +214,16 @@ def test_git_shows_a_change_of_scores_as_a_table(tmp_path: Path) -> None:
     arrays = paths[0].with_suffix(".safetensors")
     arrays.write_bytes(arrays.read_bytes()[:-100])
     assert "seed0.safetensors is not whole" in git("diff")
+
+
+@pytest.mark.parametrize(
+    ("variant", "label"),
+    [
+        ("", "PAGAN"),
+        ("PAGAN", "PAGAN"),
+        ("correcting", "PAGAN, correcting"),
+        ("PAGAN, correcting", "PAGAN, correcting"),
+    ],
+)
+def test_a_label_names_the_method_once(variant: str, label: str) -> None:
+    assert record(title="PAGAN", variant=variant).label == label

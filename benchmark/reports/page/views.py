@@ -13,6 +13,7 @@ from benchmark.reports import notes, published, tables
 from benchmark.reports.page import papers, plots
 from benchmark.reports.page.evidence import Json
 from benchmark.reports.page.tasks import Task
+from benchmark.results import samples
 from benchmark.results.marks import curve
 from benchmark.results.statistics import MEASURES, POOLED, Line, Score, per_image
 
@@ -58,7 +59,7 @@ def view(suite: str, dataset: str, task: Task, under: dict[str, list[Line]], twi
     layers = tables.scored_layers(table)
     reported = [_reported(line) for line in table]
     fixed = _fixed_heads(any(reported))
-    name = dataset.removeprefix(task.folder).lstrip("- ,") or "embedded or generated"
+    name = dataset.removeprefix(task.folder).lstrip("- ,") or _source(table)
     return {
         "id": identity(suite, dataset),
         "suite": suite,
@@ -84,10 +85,16 @@ def view(suite: str, dataset: str, task: Task, under: dict[str, list[Line]], twi
     }
 
 
+def _source(table: Sequence[Line]) -> str:
+    """Where the test images of a data set come from, whose name does not say it."""
+    spec, given = table[0].first.spec, table[0].first.config.get("data", {}).get("init_args", {})
+    return "embedded or generated" if samples.free(spec) else str(given.get("source", "research data"))
+
+
 def _row(line: Line) -> list[str]:
     """Title, variant, and the method's part of the anchor."""
-    title, variant = line.first.title, line.first.variant
-    return [title, "" if variant == title else variant, identity(line.first.method)]
+    title = line.first.title
+    return [title, line.first.label.removeprefix(title).removeprefix(", "), identity(line.first.method)]
 
 
 def _score_heads(table: Sequence[Line]) -> list[Head]:
