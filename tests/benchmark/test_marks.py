@@ -8,6 +8,7 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.plan import catalogue, suite
+from benchmark.plan.catalogue import ROOT
 from benchmark.reports import notes, tables
 from benchmark.results import marks, statistics
 from benchmark.speed import made
@@ -70,3 +71,7 @@ def test_tables_say_which_rows_do_not_beat_what_looks_at_nothing(monkeypatch: py
     assert notes.below(table)[1:] == ["DMGN: It sees a tenth of what it needs."]
     with pytest.raises(UserError, match="method DMGN: note 3"):
         suite.cells_of({"datasets": ["Digits"], "methods": [{**row, "note": 3}]}, "tiny")  # type: ignore[typeddict-item]
+
+
+def test_the_documentation_names_the_rise_that_counts() -> None:
+    assert f"more than {marks.RISE} dB above the best before it" in (ROOT / "docs/leaderboards.md").read_text()
