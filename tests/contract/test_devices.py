@@ -29,7 +29,6 @@ from methods.losses.adversarial import CollapseGuard
 
 CLASSES = [class_of(entry) for entry in ENTRIES]
 TRAINED = [found for found in CLASSES if found.card.trains]
-PRECISIONS = ["32-true", "bf16-mixed"]
 
 
 @pytest.fixture(autouse=True)
@@ -81,9 +80,22 @@ def quiet(method: SeparationMethod) -> SeparationMethod:
     return method
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method_class", CLASSES, ids=lambda found: found.__name__)
-def test_a_method_works_where_its_mixture_is(method_class: type[SeparationMethod], precision: str) -> None:
+every_method = pytest.mark.parametrize("method_class", CLASSES, ids=lambda found: found.__name__)
+every_trained_method = pytest.mark.parametrize("method_class", TRAINED, ids=lambda found: found.__name__)
+
+
+@every_method
+def test_a_method_works_where_its_mixture_is(method_class: type[SeparationMethod]) -> None:
+    works_where_its_mixture_is(method_class, "bf16-mixed")
+
+
+@pytest.mark.slow("test_a_method_works_where_its_mixture_is")
+@every_method
+def test_a_method_works_there_in_full_precision(method_class: type[SeparationMethod]) -> None:
+    works_where_its_mixture_is(method_class, "32-true")
+
+
+def works_where_its_mixture_is(method_class: type[SeparationMethod], precision: str) -> None:
     if method_class.card.host:
         pytest.skip(f"computes on the host: {method_class.card.host}")
     for spec in accepted(method_class.card):
@@ -103,9 +115,18 @@ def test_a_method_works_where_its_mixture_is(method_class: type[SeparationMethod
             assert {value.device.type for value in [*method.parameters(), *method.buffers()]} <= {"cuda"}
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("method_class", TRAINED, ids=lambda found: found.__name__)
-def test_a_training_step_waits_for_no_value(method_class: type[SeparationMethod], precision: str) -> None:
+@every_trained_method
+def test_a_training_step_waits_for_no_value(method_class: type[SeparationMethod]) -> None:
+    training_step_waits_for_no_value(method_class, "bf16-mixed")
+
+
+@pytest.mark.slow("test_a_training_step_waits_for_no_value")
+@every_trained_method
+def test_a_training_step_in_full_precision_waits_for_none_either(method_class: type[SeparationMethod]) -> None:
+    training_step_waits_for_no_value(method_class, "32-true")
+
+
+def training_step_waits_for_no_value(method_class: type[SeparationMethod], precision: str) -> None:
     for spec in accepted(method_class.card):
         batch = training_batch(spec)
         with on_the_device(precision):
@@ -181,7 +202,7 @@ def called(method: SeparationMethod, batch: LayerBatch) -> list[tuple[nn.Module,
 
 
 @pytest.mark.slow("test_the_first_networks_compile_without_a_break")
-@pytest.mark.parametrize("method_class", TRAINED, ids=lambda found: found.__name__)
+@every_trained_method
 def test_networks_compile_without_a_break(method_class: type[SeparationMethod], monkeypatch: Any) -> None:
     monkeypatch.undo()
     compiles_without_a_break(method_class)

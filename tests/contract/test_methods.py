@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,9 @@ ENTRIES = list(catalogue.methods().values())
 SEED = 3
 FIRST = ("UNet", "NAFNet", "ConvSep", "CycleGAN")
 """Methods, one of each kind, that `make test` trains and compiles; `make test-all` takes all of them."""
+
+Built = Callable[[LayerSpec], SeparationMethod]
+"""Builds a class for a kind of data."""
 
 
 def spec_of(layers: int, channels: int, scale: int, ordered: bool, pairing: str = "paired") -> LayerSpec:
@@ -43,23 +47,41 @@ def accepted(card: MethodCard) -> list[LayerSpec]:
     return [spec for spec in specs if card.accepts(spec) is None]
 
 
-@pytest.fixture(params=ENTRIES, ids=lambda entry: entry.name)
+@pytest.fixture(scope="module", params=ENTRIES, ids=lambda entry: entry.name)
 def method_class(request: pytest.FixtureRequest) -> type[SeparationMethod]:
     return class_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def built(method_class: type[SeparationMethod]) -> Built:
+    """``build`` of the class, once for each kind of data: for tests that only separate."""
+    kept: list[tuple[LayerSpec, SeparationMethod]] = []
+
+    def of(spec: LayerSpec) -> SeparationMethod:
+        found = next((method for known, method in kept if known == spec), None)
+        if found is None:
+            kept.append((spec, found := build(method_class, spec)))
+        return found
+
+    return of
 
 
 def build(method_class: type[SeparationMethod], spec: LayerSpec) -> SeparationMethod:
     torch.manual_seed(SEED)
     options: dict[str, Any] = {"spec": dict(spec)}
-    if "features" in inspect.signature(method_class).parameters:
-        options["features"] = "random"  # trained ones would have to be downloaded
     given = inspect.signature(method_class).parameters
+    if "features" in given:
+        options["features"] = "random"  # trained ones would have to be downloaded
+        if "levels" in given:
+            options["levels"] = 2
     if "depth" in given:
         options["depth"] = 4  # a paper's full depth pads small images to hundreds of pixels
     if "width" in given and isinstance(given["width"].default, int):
         options["width"] = 8  # tests of what every method promises need no paper's size
+    if "widths" in given:
+        options |= {"widths": [8, 16], "skips": [0, 4]}
     if "encoder" in given:
-        options |= {"encoder": [1, 2], "decoder": [1, 1]}
+        options |= {"encoder": [1, 2], "decoder": [1, 1], "middle": 1}
     method = method_class(**options).eval()
     method.iterations = min(method.iterations, 3)  # of those that optimise for each image
     return method
@@ -86,9 +108,11 @@ def test_card_says_what_it_is(method_class: type[SeparationMethod]) -> None:
 
 
 @pytest.mark.parametrize("size", [(13, 15), (14, 14), (17, 32)])
-def test_any_size_gives_finite_float32_layers(method_class: type[SeparationMethod], size: tuple[int, int]) -> None:
+def test_any_size_gives_finite_float32_layers(
+    method_class: type[SeparationMethod], built: Built, size: tuple[int, int]
+) -> None:
     for spec in accepted(method_class.card):
-        layers = call(build(method_class, spec), mixtures(spec, size))
+        layers = call(built(spec), mixtures(spec, size))
         height, width = (side * spec["scale"] for side in size)
         assert layers.shape[0] == 2
         assert 1 <= layers.shape[1] <= len(spec["layers"])
@@ -98,13 +122,13 @@ def test_any_size_gives_finite_float32_layers(method_class: type[SeparationMetho
         assert torch.isfinite(layers).all()
 
 
-def test_a_constant_image_gives_finite_layers(method_class: type[SeparationMethod]) -> None:
+def test_a_constant_image_gives_finite_layers(method_class: type[SeparationMethod], built: Built) -> None:
     spec = accepted(method_class.card)[0]
     for value in (0.0, 0.5, 1.0):
-        assert torch.isfinite(call(build(method_class, spec), torch.full((1, spec["channels"], 14, 14), value))).all()
+        assert torch.isfinite(call(built(spec), torch.full((1, spec["channels"], 14, 14), value))).all()
 
 
-def test_clean_in_clean_out_before_training(method_class: type[SeparationMethod]) -> None:
+def test_clean_in_clean_out_before_training(method_class: type[SeparationMethod], built: Built) -> None:
     """A network that corrects its mixture starts from it: no restoration begins below the trivial answer."""
     if not method_class.card.residual:
         pytest.skip("it does not start from its mixture")
@@ -112,21 +136,22 @@ def test_clean_in_clean_out_before_training(method_class: type[SeparationMethod]
         spec = spec_of(2, channels, 1, ordered=True)
         assert method_class.card.accepts(spec) is None, "restoration is what such a network is for"
         mixture = mixtures(spec, (33, 46))
-        layers = call(build(method_class, spec), mixture)
+        layers = call(built(spec), mixture)
         assert torch.allclose(layers[:, 0], mixture, atol=1e-6)
 
 
-def test_same_seed_same_layers(method_class: type[SeparationMethod]) -> None:
+def test_same_seed_same_layers(method_class: type[SeparationMethod], built: Built) -> None:
     spec = accepted(method_class.card)[0]
-    method, mixture = build(method_class, spec), mixtures(spec, (14, 14))
-    first = call(method, mixture)
-    torch.rand(7)  # the global generator must not matter
-    assert torch.equal(first, call(method, mixture))
+    mixture = mixtures(spec, (14, 14))
+    first = call(build(method_class, spec), mixture)
+    torch.rand(7)  # the global generator must not matter, nor what a method has separated before
+    assert torch.equal(first, call(built(spec), mixture))
+    assert torch.equal(first, call(built(spec), mixture))
 
 
-def test_an_image_does_not_depend_on_its_batch(method_class: type[SeparationMethod]) -> None:
+def test_an_image_does_not_depend_on_its_batch(method_class: type[SeparationMethod], built: Built) -> None:
     spec = accepted(method_class.card)[0]
-    method, mixture = build(method_class, spec), mixtures(spec, (14, 14), batch=3)
+    method, mixture = built(spec), mixtures(spec, (14, 14), batch=3)
     if method.iterations > 1:  # an optimiser makes much of the last digit
         mixture = mixture.double()
     together = call(method, mixture, [5, 6, 7])
@@ -135,17 +160,19 @@ def test_an_image_does_not_depend_on_its_batch(method_class: type[SeparationMeth
         assert torch.allclose(alone[0], together[i], atol=1e-5)
 
 
-def test_the_mixture_is_left_alone(method_class: type[SeparationMethod]) -> None:
+def test_the_mixture_is_left_alone(method_class: type[SeparationMethod], built: Built) -> None:
     spec = accepted(method_class.card)[0]
     mixture = mixtures(spec, (13, 14))
     before = mixture.clone()
-    call(build(method_class, spec), mixture)
+    call(built(spec), mixture)
     assert torch.equal(mixture, before)
 
 
-def test_hyper_parameters_are_saved_as_plain_values(method_class: type[SeparationMethod], tmp_path: Any) -> None:
+def test_hyper_parameters_are_saved_as_plain_values(
+    method_class: type[SeparationMethod], built: Built, tmp_path: Any
+) -> None:
     spec = accepted(method_class.card)[0]
-    method = build(method_class, spec)
+    method = built(spec)
     path = tmp_path / "weights.ckpt"
     torch.save(
         {
