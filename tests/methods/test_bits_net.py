@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmark.scoring import cost as cost_of
 from benchmark.scoring.cost import measure
 from benchmark.speed.networks.bits_net import PlainSkipNet, plain_exclusion
 from datamodules.errors import UserError
@@ -269,18 +270,19 @@ def test_the_gain_follows_the_data() -> None:
     assert torch.allclose(mean(mixture), 2 * total(mixture))
 
 
-def test_an_interrupted_separation_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_separation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("methods.bits_net.LOOK_EVERY", 10)
     mixture = picture(3, 24).float()
 
     class Stopped(Exception):
         pass
 
     def stop(done: int, total: int, psnr: float, layers: object) -> None:
-        if done == 50:
+        if done == 10:
             raise Stopped
 
     def method() -> BITSNet:
-        return BITSNet(iterations=60, images_at_once=2, **FAST)  # type: ignore[arg-type]
+        return BITSNet(iterations=12, images_at_once=2, **FAST)  # type: ignore[arg-type]
 
     expected = method()(mixture, [1, 2, 3])
     with pytest.MonkeyPatch.context() as patch:
@@ -291,7 +293,7 @@ def test_an_interrupted_separation_goes_on(tmp_path: Path) -> None:
     again, steps = method(), list[int]()
     lent = Lent(tmp_path, lambda done, total, psnr, layers: steps.append(done))
     assert torch.equal(again(mixture, [1, 2, 3], lent), expected)
-    assert steps == [60, 50, 60]  # the first two images go on, the third begins
+    assert steps == [12, 10, 12]  # the first two images go on, the third begins
     steps.clear()
     assert torch.equal(again(mixture, [1, 2, 3], lent), expected)
     assert steps == []  # both were kept
@@ -339,7 +341,7 @@ def test_impossible_options_are_refused(options: dict[str, float]) -> None:
 
 def test_half_precision_stays_near() -> None:
     mixture = picture(size=24).float()
-    method = BITSNet(iterations=100, **FAST)  # type: ignore[arg-type]
+    method = BITSNet(iterations=50, **FAST)  # type: ignore[arg-type]
     full = method(mixture)
     with torch.autocast("cpu", torch.bfloat16):
         half = method(mixture)
@@ -348,16 +350,17 @@ def test_half_precision_stays_near() -> None:
     assert errors[1] < 2 * errors[0] + 1e-3
 
 
-def test_cost_states_what_all_iterations_need() -> None:
-    method = BITSNet(iterations=200, **FAST)  # type: ignore[arg-type]
+def test_cost_states_what_all_iterations_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_of, "SHORTENED", 4)
+    method = BITSNet(iterations=40, **FAST)  # type: ignore[arg-type]
     mixture = picture(size=24).float()
-    cost = measure(method, mixture, seconds=0.1)
-    assert method.iterations == 200
+    cost = measure(method, mixture, runs=1)
+    assert method.iterations == 40
     assert cost["parameters"] == method.parameters_per_image
-    short = BITSNet(iterations=20, **FAST)  # type: ignore[arg-type]
-    assert cost["flops"] == pytest.approx(10 * measure(short, mixture, seconds=0.1)["flops"], rel=0.01)
+    short = BITSNet(iterations=4, **FAST)  # type: ignore[arg-type]
+    assert cost["flops"] == pytest.approx(10 * measure(short, mixture, runs=1)["flops"], rel=0.01)
     assert 0 < cost["peak_memory_mib"] < 50
-    eight = measure(short, mixture.expand(8, -1, -1, -1), seconds=0.1)["peak_memory_mib"]
+    eight = measure(short, mixture.expand(8, -1, -1, -1), runs=1)["peak_memory_mib"]
     assert eight == pytest.approx(8 * cost["peak_memory_mib"], rel=0.1)
 
 

@@ -84,7 +84,7 @@ def step(method: DMGN, data: LayerBatch) -> Tensor:
 @pytest.mark.parametrize("row", ROWS)
 def test_every_parameter_of_every_row_gets_a_gradient(row: str, vgg_file: str) -> None:
     torch.manual_seed(0)
-    method = DMGN(width=16, features=vgg_file, **ROWS[row])
+    method = DMGN(width=8, features=vgg_file, **ROWS[row])
     train(method, batch(), steps=2)  # at the start the last layers are zero, and what is before them learns nothing
     for name, parameter in method.named_parameters():
         assert parameter.grad is not None, name
@@ -95,7 +95,7 @@ def test_every_parameter_of_every_row_gets_a_gradient(row: str, vgg_file: str) -
 
 def test_rows_build_on_one_another(vgg_file: str) -> None:
     counts = {
-        row: sum(p.numel() for name, p in DMGN(width=16, features=vgg_file, **options).named_parameters()
+        row: sum(p.numel() for name, p in DMGN(width=8, features=vgg_file, **options).named_parameters()
                  if "critic" not in name)
         for row, options in ROWS.items()
     }  # fmt: skip
