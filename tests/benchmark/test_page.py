@@ -427,8 +427,17 @@ def test_no_page_is_wider_than_the_window(tab: Any, width: int) -> None:
         assert tab.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
-@pytest.mark.parametrize("kind", ["light", "dark", "phone"])
-def test_axe_core_finds_nothing(browser: Any, page: Path, kind: str) -> None:
+def test_axe_core_finds_nothing(browser: Any, page: Path) -> None:
+    look_with_axe_core(browser, page, "light")
+
+
+@pytest.mark.slow("test_axe_core_finds_nothing")
+@pytest.mark.parametrize("kind", ["dark", "phone"])
+def test_axe_core_finds_nothing_in_the_dark_and_on_a_phone(browser: Any, page: Path, kind: str) -> None:
+    look_with_axe_core(browser, page, kind)
+
+
+def look_with_axe_core(browser: Any, page: Path, kind: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     size = {"width": 390, "height": 844} if kind == "phone" else {"width": 1280, "height": 900}
     opened = browser.new_page(viewport=size, color_scheme="dark" if kind == "dark" else "light")

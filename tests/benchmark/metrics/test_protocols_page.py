@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,7 @@ def quarters() -> tuple[float, float]:
     return found.mean("psnr"), found.pooled_psnr()
 
 
+@cache
 def rows() -> dict[str, tuple[float, float | None]]:
     """Convention -> PSNR, SSIM, as the page has them."""
     raw, truth = pictures()
