@@ -28,10 +28,10 @@ class AODNet(TrainedMethod):
     Raises:
         UserError: a width that is impossible.
 
-    Source: Li et al., ICCV 2017, Eq. 7 and Fig. 3; Adam and its rate, the decay and the clipping as in the authors'
-        PyTorch code, where the paper has gradient descent with momentum. Ours: hidden weights start after He and K's
-        bias at 1. The authors' start, N(0, 0.02) throughout, leaves whole channels of three dead at random. Their
-        decay is added to the gradient, here it is decoupled.
+    Source: Li et al., ICCV 2017 (K and its five convolutions); Adam and its rate, the decay and the clipping as in the
+        PyTorch code that the authors offer beside their network, and that began as another's. Ours: hidden weights
+        start after He and K's bias at 1. That code's start, N(0, 0.02) throughout, leaves whole channels of three dead
+        at random. Its decay is added to the gradient, here it is decoupled.
     """
 
     card = MethodCard(

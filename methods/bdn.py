@@ -37,9 +37,9 @@ class BDN(TrainedMethod):
     Raises:
         UserError: a width or depth that is impossible.
 
-    Source: Yang et al., Seeing Deeply and Bidirectionally, ECCV 2018, Fig. 2 and Sec. 3; the networks as released. The
-        paper trains one network after the other, and then all together; here they train together from the start.
-        ``residual`` is ours, for small budgets.
+    Source: Yang et al., Seeing Deeply and Bidirectionally, ECCV 2018; the networks as in the authors' code, which has
+        no training. Reconstructed, beside what the card names: all networks train together from the start, and the
+        discriminator sees the mixture beside the last background. ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(

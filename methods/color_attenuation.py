@@ -35,10 +35,11 @@ class ColorAttenuation(SeparationMethod):
     Raises:
         UserError: an option outside its range.
 
-    Source: Zhu, Mai & Shao, IEEE TIP 2015: the linear model and its coefficients, the minimum over patches, the
-        airlight, the range of t, β = 1; the guided filter's window (60 pixels across) and ε as in the authors' code.
-        That code adds the model's residual to the depth (option ``noise``); by default it is its mean here, zero, so
-        that the layers of an image do not depend on chance.
+    Source: Zhu, Mai & Shao, IEEE TIP 2015: the linear model; its coefficients, the minimum over patches, β = 1, the
+        guided filter's window (60 pixels across) and ε as in the authors' code. That code adds the model's residual to
+        the depth (option ``noise``); by default it is its mean here, zero, so that the layers of an image do not depend
+        on chance. It keeps t between 0.05 and 1, where the range here is narrower, and takes the largest value of each
+        colour among up to twenty far pixels for the airlight, where here one pixel gives all colours.
     """
 
     card = MethodCard(

@@ -30,9 +30,10 @@ class DarkChannel(SeparationMethod):
     Raises:
         UserError: an option outside its range.
 
-    Source: He, Sun & Tang, IEEE TPAMI 2011 (CVPR 2009): Eq. 9 (dark channel), Eq. 12 (transmission), Eq. 22
-        (background), Sec. 4.3 (airlight; "intensity" is taken as the mean over colours); refinement as He, Sun & Tang,
-        ECCV 2010, Fig. 10, instead of soft matting. The darkest airlight is taken as 0.001, since I is divided by it.
+    Source: He, Sun & Tang, IEEE TPAMI 2011 (CVPR 2009): Eq. 5 (dark channel), Eq. 12 (transmission), Eq. 22
+        (background), Sec. 4.3 (airlight; "intensity" is taken as the mean over colours); refinement by the guided
+        filter of He, Sun & Tang, ECCV 2010, instead of soft matting. The darkest airlight is taken as 0.001, since I is
+        divided by it.
     """
 
     card = MethodCard(

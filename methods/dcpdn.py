@@ -67,10 +67,11 @@ class DCPDN(TrainedMethod):
     Raises:
         UserError: a size that is impossible, or weights that cannot be had.
 
-    Source: Zhang & Patel, Densely Connected Pyramid Dehazing Network, CVPR 2018, Eq. 2 to 9, and the authors' code.
-        They test in training mode, where batch normalisation uses the tested picture's own statistics; here groups of
-        channels are normalised, in training and in testing. DenseNet's encoder starts at random, where theirs has
-        ImageNet's weights. Ours: VGG19 for VGG16; no dropout in the airlight's U-Net; t is at least 0.05; ``residual``.
+    Source: Zhang & Patel, Densely Connected Pyramid Dehazing Network, CVPR 2018, and the authors' code, which has the
+        weights of the losses. They test in training mode, where batch normalisation uses the tested picture's own
+        statistics; here groups of channels are normalised, in training and in testing. DenseNet's encoder starts at
+        random, where theirs has ImageNet's weights. Ours: VGG19 for VGG16; no dropout in the airlight's U-Net; t is at
+        least 0.05; decoupled decay, where theirs is added to the gradients; ``residual``.
     """
 
     card = MethodCard(
@@ -133,7 +134,7 @@ class DCPDN(TrainedMethod):
         """
         transmission = (self.transmit(mixture).float() + 1) / 2
         airlight = (self.light(mixture).float().mean((2, 3), keepdim=True) + 1) / 2
-        cleared = (mixture - airlight) / transmission.clamp_min(LEAST) + airlight  # Eq. 2
+        cleared = (mixture - airlight) / transmission.clamp_min(LEAST) + airlight
         drawn = self.refine(torch.cat([cleared, mixture], 1)).float()
         background = cleared + drawn if self.residual else (drawn.tanh() + 1) / 2
         return Scattering(background, transmission, airlight)
@@ -145,11 +146,11 @@ class DCPDN(TrainedMethod):
         passed = passed.expand_as(truth)
         found = self.scatter(mixture)
         loss = (found.background - truth).abs().mean() + (found.airlight - airlight).abs().mean()
-        loss = loss + (found.transmission - passed).abs().mean() + 2 * slope_loss(found.transmission, passed)  # Eq. 4
-        if self.vgg is not None:  # Eq. 5
+        loss = loss + (found.transmission - passed).abs().mean() + 2 * slope_loss(found.transmission, passed)
+        if self.vgg is not None:
             loss = loss + self.perceptual * perceptual(self.vgg(found.transmission), self.vgg(passed))
         losses = {"generators": loss}
-        if self.critic is not None:  # Eq. 8
+        if self.critic is not None:  # the joint discriminator
             ours, theirs = (torch.cat(pair, 1) for pair in ((found.transmission, found.background), (passed, truth)))
             told, losses["discriminator"] = adversarial_losses(self.critic, ours, theirs, kind="cross-entropy")
             losses["generators"] = loss + self.adversarial * told

@@ -41,9 +41,11 @@ class DehazeNet(TrainedMethod):
     Raises:
         UserError: an option outside its range.
 
-    Source: Cai et al., IEEE TIP 2016, Sec. III and IV; recovery as in the authors' MATLAB code. Ours: Adam where the
-        paper has gradient descent; weights that start after He where the paper has N(0, 0.001), and a last bias of ½,
-        in the middle of the bounded activation; ``least``.
+    Source: Cai et al., DehazeNet, IEEE TIP 2016; the network and the recovery as in the authors' MATLAB code, which has
+        no training. Reconstructed: Adam and its rate, and a squared error for patches of one random t in [0, 1]. Ours:
+        weights that start after He and a last bias of ½, in the middle of the bounded activation; ``least``; the
+        airlight is sought where the filtered t is smallest, in their code where it is before the filter; and grey is
+        the mean of the colours, where theirs is luma.
     """
 
     card = MethodCard(

@@ -54,9 +54,9 @@ class DIDMDN(TrainedMethod):
         UserError: sizes or a density that are impossible, or weights that cannot be had.
 
     Source: Zhang & Patel, Density-aware Single Image De-raining using a Multi-stream Dense Network, CVPR 2018, and the
-        authors' code. Each stream shows one map of each of its first five blocks, as the paper has it; by a slip of the
-        code all five are of the first block. Layers that the code makes but never calls are left out (5,647 of its
-        372,839 parameters). Ours: ``residual``, for small budgets.
+        authors' code. Each stream shows one map of each of its first five blocks; in the code all five are of the first
+        block, which looks like a slip, since it makes layers for the others and never calls them. What else it makes
+        and never calls is left out (5,647 of its 372,839 parameters). Ours: ``residual``, for small budgets.
     """
 
     card = MethodCard(

@@ -38,8 +38,10 @@ class DM2FNet(TrainedMethod):
     Raises:
         UserError: a size that is impossible.
 
-    Source: Deng et al., Deep Multi-Model Fusion for Single-Image Dehazing, ICCV 2019, Eq. 1 to 9, and the authors'
-        code. Ours: the backbone, ResNeXt-101 32×8d, starts at random, where theirs has ImageNet's weights.
+    Source: Deng et al., Deep Multi-Model Fusion for Single-Image Dehazing, ICCV 2019, and the authors' code. Ours: the
+        backbone, ResNeXt-101 32×8d, starts at random, where theirs has ImageNet's weights; the sum is with the picture
+        itself, where theirs is with the normalised one; and what is divided by, or has its logarithm taken, keeps
+        farther from zero.
     """
 
     card = MethodCard(
@@ -87,16 +89,16 @@ class DM2FNet(TrainedMethod):
 
 
 def separations(image: Tensor, residues: Sequence[Tensor]) -> list[Tensor]:
-    """What the four layer-separation models make of a picture: I = J·R, J + R, J^R and log(1 + J·R), solved for J.
+    """What the four layer-separation models make of a picture: J = I·R, I + R, I^R and log(1 + I·R).
 
     Args:
         image: I, (B, 3, H, W) in [0, 1].
-        residues: four of (B, 3, H, W), what each model has to take off, in its own domain.
+        residues: four of (B, 3, H, W): R of the sum, and the logarithm of R of the others, where it must be positive.
 
     Returns:
         Four of (B, 3, H, W) in [0, 1].
 
-    Source: Deng et al., Eq. 3 to 6, and the authors' code.
+    Source: Deng et al., the authors' code.
     """
     product, sum_, power, logarithm = residues
     safe = image.clamp(LEAST, 1 - LEAST)

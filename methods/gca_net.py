@@ -20,9 +20,9 @@ class GCANet(TrainedMethod):
 
     Args:
         width: channels of every hidden convolution.
-        norm: ``instance`` (paper), ``group``, ``batch`` or ``none``.
+        norm: ``instance`` (authors), ``group``, ``batch`` or ``none``.
         lr: learning rate of Adam.
-        cosine: let the learning rate fall to zero over the run, where the paper divides it by ten twice.
+        cosine: let the learning rate fall to zero over the run.
         spec: of the data.
         **recipe: of training (``methods.recipe``).
 
@@ -30,8 +30,9 @@ class GCANet(TrainedMethod):
         UserError: a width that is impossible.
 
     Source: Chen et al., Gated Context Aggregation Network for Image Dehazing and Deraining, WACV 2019, and the authors'
-        network; training as in the paper, Sec. 4.1. Their deraining model gives the picture itself, which they call a
-        mistake; here every task has a correction. Ours: the last layer starts at zero, and so does the correction.
+        network. Their training code is not in their repository: reconstructed are the squared error and Adam with its
+        rate. Their deraining model gives the picture itself, which their code calls a mistake; here every task has a
+        correction. Ours: the last layer starts at zero, and so does the correction.
     """
 
     card = MethodCard(

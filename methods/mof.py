@@ -38,9 +38,9 @@ class MOF(SeparationMethod):
         UserError: an option outside its range.
 
     Source: Zhao et al., Multi-scale Optimal Fusion model for single image dehazing, 2019, with the constants of the
-        authors' code; guided filter: Kou et al., IEEE TIP 2015, Eq. 5 to 15. Left out: the correction of exposure,
-        without which the authors' demonstration saves its pictures, and the filter's sub-sampling, which saves time
-        alone.
+        authors' code; guided filter: Kou et al., IEEE TIP 2015. Left out: the correction of exposure, without which the
+        authors' demonstration saves its pictures, and the filter's sub-sampling, which saves time alone. The code
+        widens the Gaussian's window, but not its σ, for the larger patches; here it is the same.
     """
 
     card = MethodCard(
@@ -155,7 +155,9 @@ def gradient_guided_filter(raw: Tensor, guide: Tensor, radius: int, epsilon: flo
     Returns:
         (B, 1, H, W).
 
-    Source: Kou et al., Gradient Domain Guided Image Filtering, IEEE TIP 2015, Eq. 7, 9 and 12 to 14.
+    Source: Kou et al., Gradient Domain Guided Image Filtering, IEEE TIP 2015, as MOF's code has it but for Γ: there χ
+        is divided by its mean, with a floor of (0.01·range of ``raw``)². Reconstructed: here it is divided by its
+        harmonic mean, with a fixed floor.
     """
     mean, raw_mean = box_mean(guide, radius), box_mean(raw, radius)
     covariance = box_mean(guide * raw, radius) - mean * raw_mean

@@ -34,9 +34,10 @@ class RelativeSmoothness(SeparationMethod):
     Raises:
         UserError: a number that is not positive.
 
-    Source: Li & Brown, CVPR 2014, Sec. 3 (Eq. 6 to 9) and 4.2. λ = 50 as in the authors' demonstration of reflections,
-        the threshold on the sum over colours as in their code. They look for the constant by gradient descent; here
-        the point where that comes to rest is found by bisection. The image is continued periodically, as theirs.
+    Source: Li & Brown, CVPR 2014, and the authors' code: λ = 50 in its demonstration of reflections, the first β, and
+        the threshold on the sum over colours. That code takes three steps, here there are five. They look for the
+        constant by gradient descent; here the point where that comes to rest is found by bisection. The image is
+        continued periodically, as theirs.
     """
 
     card = MethodCard(

@@ -37,7 +37,7 @@ class RmNet(TrainedMethod):
         width: channels of the first convolution of all networks.
         depth: convolutions of the encoder; sides are padded to multiples of 2^depth.
         blocks: residual blocks of the synthesis network.
-        norm: ``instance`` (paper), ``group``, ``batch`` or ``none``.
+        norm: ``instance`` (authors), ``group``, ``batch`` or ``none``.
         residual: draw the transmission as a correction of the mixture that is zero at the start.
         smoothness: weight of W's likeness to its neighbours, in synthesis.
         pool: mixtures that the discriminator remembers.
@@ -49,8 +49,8 @@ class RmNet(TrainedMethod):
     Raises:
         UserError: a size that is impossible.
 
-    Source: Wen et al., Single Image Reflection Removal Beyond Linearity, CVPR 2019, Eq. 1 to 6, and the authors' code.
-        ``synthesis: given`` and ``residual`` are ours.
+    Source: Wen et al., Single Image Reflection Removal Beyond Linearity, CVPR 2019, and the authors' code, which has
+        the weights of the losses and, by default, nine residual blocks. ``synthesis: given`` and ``residual`` are ours.
     """
 
     card = MethodCard(
@@ -118,7 +118,7 @@ class RmNet(TrainedMethod):
         (transmission, reflection), losses, known = layers.unbind(1), {}, None
         if self.synthesis is not None:
             drawn = self.synthesis(layers.flatten(1, 2)).float()
-            made = drawn * reflection + (1 - drawn) * transmission  # Eq. 2
+            made = drawn * reflection + (1 - drawn) * transmission
             replayed = self.pool(made)
             told, losses["discriminator"] = adversarial_losses(
                 self.critic, made, mixture, kind="least-squares", replayed=replayed
