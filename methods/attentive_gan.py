@@ -52,7 +52,7 @@ class AttentiveGAN(TrainedMethod):
         UserError: sizes that are impossible, or weights that cannot be had.
 
     Source: Qian et al., Attentive Generative Adversarial Network for Raindrop Removal from a Single Image, CVPR 2018,
-        Eq. 2 to 9, and the authors' code, which has the networks alone. Generator and discriminator step at once. Ours:
+        Eq. 4 to 9, and the authors' code, which has the networks alone. Generator and discriminator step at once. Ours:
         ``residual``, for small budgets.
     """
 

@@ -38,7 +38,7 @@ class BIDeN(TrainedMethod):
         features: VGG19's weights: ``timm``, ``random``, or a file's path.
         levels: of its features, from the finest on.
         lr: learning rate of Adam, for all networks.
-        cosine: let the learning rate fall to zero over the run; the paper's is constant for half of it, and then falls
+        cosine: let the learning rate fall to zero over the run; the authors' is constant for half of it, and then falls
             along a line.
         spec: of the data.
         **recipe: of training (``methods.recipe``).

@@ -31,7 +31,7 @@ class BigTime(TrainedMethod):
         width: channels of the first convolution; they double three times.
         depth: convolutions on the way down; sides are padded to multiples of 2^depth.
         lights: pictures of a sequence; a batch has as many sequences as there are lights in it, and at least one.
-        norm: ``batch`` (paper), ``group``, ``instance`` or ``none``.
+        norm: ``batch`` (authors), ``group``, ``instance`` or ``none``.
         residual: draw what the albedo has beyond the mixture, from zero on, in place of the albedo itself.
         consistency: weight of the difference between the albedos of a sequence's pictures.
         relighting: weight of the error of each picture, made of its own shading and another one's albedo.
@@ -48,8 +48,8 @@ class BigTime(TrainedMethod):
 
     Source: Li & Snavely, Learning Intrinsic Image Decomposition from Watching the World, CVPR 2018, and the authors'
         code. SILS's "LK18" may be this paper or, by its way of naming, rather Lettry, Vanhoey & Van Gool 2018, of which
-        no code is known. Left out: the dense smoothness of the albedo over space and time, which needs a bilateral
-        grid. ``residual`` is ours, for small budgets.
+        no code was found: SILS lists both. Left out: the dense smoothness of the albedo over space and time, which
+        needs a bilateral grid. ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(

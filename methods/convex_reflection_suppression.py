@@ -23,14 +23,15 @@ class ConvexReflectionSuppression(SeparationMethod):
     It predicts the background alone: what is suppressed is no reflection that could be looked at.
 
     Args:
-        threshold: h, for values in [0, 1]; a user is meant to choose it by eye, from 0.01 to 0.1 or so.
+        threshold: h, for values in [0, 1]; a user is meant to choose it by eye: the authors' program has a slider.
         fidelity: ε, how far the background holds on to the mixture.
         spec: of the data.
 
     Raises:
         UserError: a negative threshold, or a fidelity that is not positive.
 
-    Source: Yang, Ma, Zheng, Cai & Xu, CVPR 2019, Eq. 4 to 8 and Theorem 1; h and ε as in the authors' code's example.
+    Source: Yang, Ma, Zheng, Cai & Xu, CVPR 2019, Eq. 3 (the model) and Theorem 1 (its solution by cosines), and the
+        authors' code, whose example has these h and ε.
     """
 
     card = MethodCard(

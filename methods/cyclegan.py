@@ -28,7 +28,8 @@ class CycleGAN(TrainedMethod):
         norm: normalisation in generators.
         scales: branches of each discriminator.
         cycle: weight of both cycle losses.
-        identity: weight of the identity losses, in the authors' code half of ``cycle``; 0 for none, as in Eq. 3.
+        identity: weight of the identity losses, in the authors' code half of ``cycle``; 0 for none, as in the paper's
+            full objective.
         gan: kind of adversarial loss.
         replay: images in each discriminator's pool of older work; 0 for none.
         features: VGG19's weights to begin with: ``timm``, ``random``, or a file's path.
@@ -40,8 +41,8 @@ class CycleGAN(TrainedMethod):
     Raises:
         UserError: more targets than layers, or impossible widths.
 
-    Source: Zhu et al., ICCV 2017, Eq. 1 to 3, Sec. 4 and 5.2. Generators and discriminators are SILS's, so that the
-        two compare at the same capacity; both step at once.
+    Source: Zhu et al., ICCV 2017, Eq. 1 and 2, and Sec. 5.2 (identity loss); weights and the pool as in the authors'
+        code. Generators and discriminators are SILS's, so that the two compare at the same capacity; both step at once.
     """
 
     version: ClassVar[int] = 2

@@ -40,8 +40,8 @@ class DDN(SteppedMethod):
     Raises:
         UserError: sizes that are impossible.
 
-    Source: Fu et al., Removing Rain from Single Images via a Deep Detail Network, CVPR 2017, Sec. 3, and the authors'
-        own version in TensorFlow, whose schedule (falls at 1/3 and 2/3 of 60,000 steps) and guided filter are the
+    Source: Fu et al., Removing Rain from Single Images via a Deep Detail Network, CVPR 2017, and the authors' own
+        version in TensorFlow, whose schedule (falls at 1/3 and 2/3 of 60,000 steps) and guided filter are the
         defaults. Ours: the last normalisation starts at zero, and so does the correction; windows near the border are
         the nearest that fit.
     """
@@ -144,7 +144,8 @@ def guided_smoothing(image: Tensor, radius: int, epsilon: float) -> Tensor:
     Returns:
         (B, C, H, W).
 
-    Source: He et al., Guided Image Filtering, TPAMI 2013, Eq. 5, 6 and 8, with guide and input the same.
+    Source: He et al., Guided Image Filtering, Eq. 5, 6 and 8 by the count of the authors' code, with guide and input
+        the same.
     """
     side = 2 * radius + 1
     mean = local_mean(image, side)

@@ -41,8 +41,7 @@ class DirectIntrinsics(SteppedMethod):
     Raises:
         UserError: sizes that are impossible.
 
-    Source: Narihira, Maire & Yu, Direct Intrinsics, ICCV 2015, Sec. 3 (MSCR with dropout, HC left out), and the
-        authors' code.
+    Source: Narihira, Maire & Yu, Direct Intrinsics, ICCV 2015 (MSCR with dropout, HC left out), and the authors' code.
     """
 
     card = MethodCard(
@@ -171,7 +170,7 @@ def forgiving_loss(found: Tensor, truth: Tensor, mask: Tensor, forgiven: float) 
     Returns:
         (), summed over layers, the mean over images.
 
-    Source: Direct Intrinsics, Eq. 1; Eigen et al., NeurIPS 2014, Eq. 4.
+    Source: Direct Intrinsics, its scale-invariant loss; Eigen et al., NeurIPS 2014, their training loss.
     """
     error = torch.where(mask, found - truth, 0.0)
     count = (mask.sum((2, 3, 4)) * found.shape[2]).clamp_min(1)

@@ -28,7 +28,7 @@ class DoubleDIP(BITSNet):
     Raises:
         UserError: a number that is too small, or a mixture that is not finite.
 
-    Source: Gandelsman, Shocher & Irani, CVPR 2019, Sec. 5 (one mixed image), with the settings of its authors' code.
+    Source: Gandelsman, Shocher & Irani, CVPR 2019, with the settings of the authors' code for one mixed image.
     """
 
     version: ClassVar[int] = 2

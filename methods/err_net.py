@@ -47,10 +47,10 @@ class ERRNet(TrainedMethod):
     Raises:
         UserError: a size that is impossible, or weights that cannot be had.
 
-    Source: Wei et al., Single Image Reflection Removal Exploiting Misaligned Training Data, CVPR 2019, Eq. 1 to 6, and
-        the authors' code. Left out: the loss for pairs that do not lie on each other, and that the discriminator waits
-        for a third of the run. The authors look at their test sets after each epoch; here the select role chooses.
-        ``residual`` is ours, for small budgets.
+    Source: Wei et al., Single Image Reflection Removal Exploiting Misaligned Training Data, CVPR 2019, and the authors'
+        code, which has the weights of the losses. Left out: the loss for pairs that do not lie on each other, and that
+        the discriminator waits for a third of the run. The authors look at their test sets after each epoch; here the
+        select role chooses. ``residual`` is ours, for small budgets.
     """
 
     card = MethodCard(
@@ -97,13 +97,13 @@ class ERRNet(TrainedMethod):
     def training_step(self, batch: LayerBatch, batch_idx: int) -> dict[str, Tensor]:
         mixture, truth = self.pad(batch.mixture), self.pad(batch.layers[:, 0])
         found = self.separate(mixture, [])[:, 0].float()
-        loss = 0.2 * (found - truth).square().mean() + 0.4 * slope_loss(found, truth)  # Eq. 2
-        if self.perceptual:  # Eq. 3
+        loss = 0.2 * (found - truth).square().mean() + 0.4 * slope_loss(found, truth)
+        if self.perceptual:
             with torch.no_grad():
                 known = self.vgg(truth)
             loss = loss + self.perceptual * perceptual(self.vgg(found), known, BALANCED)
         losses = {"generator": loss}
-        if self.critic is not None:  # Eq. 4
+        if self.critic is not None:
             told, losses["discriminator"] = relativistic_losses(self.critic, found, truth)
             losses["generator"] = loss + self.adversarial * told
         return self.minimise(losses)

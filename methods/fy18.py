@@ -27,12 +27,12 @@ class FY18(TrainedMethod):
     Args:
         width: channels of all features.
         blocks: residual blocks of the common trunk, and as many of each branch.
-        norm: ``batch`` (paper), ``group``, ``instance`` or ``none``.
+        norm: ``batch`` (authors), ``group``, ``instance`` or ``none``.
         spatial: σ_s of the filter, in pixels.
         range_: σ_r of the filter, in units of edges: sums over colours of absolute differences, divided by 100.
         iterations: of the filter.
         lr: learning rate of Adam.
-        cosine: let the learning rate fall to zero over the run; the paper's falls to a tenth near its end.
+        cosine: let the learning rate fall to zero over the run; the authors' falls to a tenth near its end.
         weight_decay: decoupled.
         spec: of the data.
         **recipe: of training (``methods.recipe``).

@@ -35,8 +35,8 @@ class GFN(TrainedMethod):
     Raises:
         UserError: a width that is impossible.
 
-    Source: Ren et al., Gated Fusion Network for Single Image Dehazing, CVPR 2018, Eq. 1 to 6, and the authors' released
-        network and solver, which has no adversarial term. Their decay is added to the gradient, here it is decoupled.
+    Source: Ren et al., Gated Fusion Network for Single Image Dehazing, CVPR 2018, and the authors' released network and
+        solver, which has no adversarial term. Their decay is added to the gradient, here it is decoupled.
         Ours: the maps start at ⅓ each.
     """
 
@@ -110,7 +110,7 @@ def derived(mixture: Tensor) -> Tensor:
     Returns:
         (B, 12, H, W): four pictures of three channels.
 
-    Source: Ren et al., Sec. 3.1; the grey-world assumption; Eq. 3 and 4, γ = 2.5.
+    Source: Ren et al. and the authors' code: white balance by the grey-world assumption, contrast, and γ = 2.5.
     """
     colour = mixture.mean((2, 3), keepdim=True)
     mean = colour.mean(1, keepdim=True)

@@ -59,11 +59,11 @@ class IBCLN(TrainedMethod):
     Raises:
         UserError: a size that is impossible, or weights that cannot be had.
 
-    Source: Li et al., Single Image Reflection Removal through Cascaded Refinement, CVPR 2020, Sec. 3, and the authors'
-        code. The reflection has no loss but that it has to explain the mixture, beside the estimated background and
-        beside the true one. Ours: that is so in the data's own gamma and without the synthesis' attenuation, which a
-        network is not told; ``residual``, for small budgets; pictures that start as grey, as a last ReLU may be silent
-        for ever; no side outputs of the reflection, which no loss looks at.
+    Source: Li et al., Single Image Reflection Removal through Cascaded Refinement, CVPR 2020, and the authors' code.
+        The reflection has no loss but that it has to explain the mixture, beside the estimated background and beside
+        the true one. Ours: that is so in the data's own gamma and without the synthesis' attenuation, which a network
+        is not told; ``residual``, for small budgets; pictures that start as grey, as a last ReLU may be silent for
+        ever; no side outputs of the reflection, which no loss looks at.
     """
 
     card = MethodCard(

@@ -53,8 +53,8 @@ class JORDER(TrainedMethod):
     Raises:
         UserError: sizes that are impossible.
 
-    Source: Yang et al., Deep Joint Rain Detection and Removal from a Single Image, CVPR 2017, of which no code is
-        public; so the network and the losses are those of JORDER-E, Yang et al., Joint Rain Detection and Removal from
+    Source: Yang et al., Deep Joint Rain Detection and Removal from a Single Image, CVPR 2017, of which no code was
+        found; so the network and the losses are those of JORDER-E, Yang et al., Joint Rain Detection and Removal from
         a Single Image with Contextualized Deep Networks, TPAMI 2019, and its authors' code. Their cross-entropy is
         summed over 8 patches of 64×64 pixels of values up to 255, with weight 0.001, which the default is as a mean.
         Ours: the last convolution starts at zero, so that the first answer is the mixture.

@@ -26,11 +26,11 @@ class NES(TrainedMethod):
 
     Args:
         known: which of the two layers is seen clean, 0 or 1.
-        invert: separate 1 − v in place of v: for sources on white, where ink should count (paper: shoes and bags).
+        invert: separate 1 − v in place of v: for sources on white, where ink should count (authors: shoes and bags).
         shares: how strongly each layer is in the mixture; default 1 where the mixture is a sum, ½ where it is a mean.
         rounds: times that the estimates of X are made anew, the first guess included, evenly spread over the run.
         width: channels of the first convolution; they double three times.
-        norm: ``group``, ``batch`` (paper), ``instance`` or ``none``.
+        norm: ``group``, ``batch`` (authors), ``instance`` or ``none``.
         lr: learning rate of Adam, which begins anew in each round.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.

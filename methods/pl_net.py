@@ -45,7 +45,7 @@ class PLNet(TrainedMethod):
     Raises:
         UserError: a width that is impossible, or weights that cannot be had.
 
-    Source: Zhang, Ng & Chen, CVPR 2018, Eq. 1 to 8, and the authors' code. Ours: the picture comes first in the
+    Source: Zhang, Ng & Chen, CVPR 2018, and the authors' code. Ours: the picture comes first in the
         hypercolumn, where the identity finds it, and the reflection starts from black; both networks step at once; the
         exclusion loss is ``losses.exclusion``, whose two layers' slopes count alike; the discriminator normalises each
         picture. Reflections are derived from the pair where the data have none, and taught all the same.
@@ -89,11 +89,11 @@ class PLNet(TrainedMethod):
     def training_step(self, batch: LayerBatch, batch_idx: int) -> dict[str, Tensor]:
         mixture, layers = self.pad(batch.mixture), self.pad(batch.layers)
         found = self.separate(mixture, []).float()
-        loss = (found[:, 1] - layers[:, 1]).abs().mean() + 0.2 * self._likeness(found, layers)  # Eq. 2 and 8
+        loss = (found[:, 1] - layers[:, 1]).abs().mean() + 0.2 * self._likeness(found, layers)
         if self.exclusion:
-            loss = loss + self.exclusion * exclusion(found[:, 0], found[:, 1]).mean()  # Eq. 7
+            loss = loss + self.exclusion * exclusion(found[:, 0], found[:, 1]).mean()
         losses = {"generator": loss}
-        if self.critic is not None:  # Eq. 4 and 5
+        if self.critic is not None:
             told, losses["discriminator"] = adversarial_losses(
                 self.critic, found[:, 0], layers[:, 0], mixture, "cross-entropy"
             )
@@ -151,7 +151,7 @@ class AdaptiveNorm(nn.Module):
         channels: of the input.
         per_picture: whether statistics are of each picture, or of the batch.
 
-    Source: Chen, Xu & Koltun, ICCV 2017, Eq. 3.
+    Source: Chen, Xu & Koltun, ICCV 2017 (adaptive normalisation), as in PLNet's code.
     """
 
     def __init__(self, channels: int, *, per_picture: bool) -> None:

@@ -30,7 +30,7 @@ class PReNet(SteppedMethod):
         blocks: residual blocks in each stage.
         recurrent: whether there is the LSTM.
         shared: whether all blocks of a stage are the same block.
-        supervised: ``last`` (paper), or ``all`` stages have the loss, for fewer images.
+        supervised: ``last`` (authors), or ``all`` stages have the loss, for fewer images.
         lr: learning rate of Adam.
         milestones: shares of the run at which the learning rate falls.
         fall: its factor.
@@ -40,9 +40,9 @@ class PReNet(SteppedMethod):
     Raises:
         UserError: sizes that are impossible.
 
-    Source: Ren et al., Progressive Image Deraining Networks, CVPR 2019, Sec. 3, and the authors' code, which adds the
-        mixture to each stage's result. The loss is minus the SSIM of the last stage. Ours: the last convolution starts
-        at zero, so that the first answer is the mixture.
+    Source: Ren et al., Progressive Image Deraining Networks, CVPR 2019, and the authors' code, which adds the mixture
+        to each stage's result. The loss is minus the SSIM of the last stage. Ours: the last convolution starts at zero,
+        so that the first answer is the mixture.
     """
 
     card = MethodCard(

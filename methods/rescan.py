@@ -40,7 +40,7 @@ class RESCAN(SteppedMethod):
         UserError: sizes that are impossible.
 
     Source: Li et al., Recurrent Squeeze-and-Excitation Context Aggregation Net for Single Image Deraining, ECCV 2018,
-        Sec. 4, and the authors' code: squeeze and excitation have a quarter of the channels between their layers, and
+        and the authors' code: squeeze and excitation have a quarter of the channels between their layers, and
         act on what a cell remembers as well. Ours: the last convolution starts at zero, and so does the rain; what
         comes into the layers starts so strong, and is weighed so little, that it reaches the last of them. With torch's
         own start it shrinks to a thousandth on the way, and nothing is learnt for thousands of steps.

@@ -40,8 +40,8 @@ class UNIT(TrainedMethod):
     Raises:
         UserError: more targets than layers, or impossible widths.
 
-    Source: Liu et al., NeurIPS 2017, Eq. 1 to 7, Sec. 5 for weights and networks; L1 for the Laplacian likelihood.
-        Discriminators are SILS's. Separation takes a code's mean. Generators and discriminators step at once.
+    Source: Liu et al., NeurIPS 2017: objective, weights and networks; L1 for the Laplacian likelihood. Discriminators
+        are SILS's. Separation takes a code's mean. Generators and discriminators step at once.
     """
 
     version: ClassVar[int] = 2

@@ -32,7 +32,7 @@ class ZouDAD(TrainedMethod):
 
     Args:
         width: channels of the first convolution of all networks.
-        depth: convolutions of the U-Net on its way down (paper: 6 for sides of 64, 7 for 128, 8 for 256, 9 for 512).
+        depth: convolutions of the U-Net on its way down (authors: 6 for sides of 64, 7 for 128, 8 for 256, 9 for 512).
         adversarial: weight of the sum of the critics' losses; 0 for none.
         adversarial_from: share of the run after which the critics' judgement counts.
         remixed: replace half of the separation critic's counterfeits by truths that are blended again.

@@ -27,7 +27,7 @@ def exclusion(first: Tensor, second: Tensor, levels: int = 3) -> Tensor:
     Returns:
         (B,), one value for each image; float32, or float64 where the images are.
 
-    Source: Zhang et al., CVPR 2018, Eq. 7; BITS-Net, Eq. 3, with the weights of the gradients fixed at 1.
+    Source: Zhang et al., CVPR 2018; BITS-Net, Eq. 3, with the weights of the gradients fixed at 1.
     """
     images = torch.stack([first, second])
     with torch.autocast(images.device.type, enabled=False):

@@ -1,6 +1,6 @@
 """Layers without an order: one assignment per image.
 
-Source: permutation-invariant training, Yu et al., ICASSP 2017, Sec. 3; here per image.
+Source: permutation-invariant training, Yu et al., ICASSP 2017; here per image.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def relativistic_losses(discriminator: nn.Module, fake: Tensor, real: Tensor) ->
     Returns:
         Two of ().
 
-    Source: Jolicoeur-Martineau, ICLR 2019, Sec. 3.3 (RaSGAN); half of each sum, as in ERRNet's code.
+    Source: Jolicoeur-Martineau, ICLR 2019 (RaSGAN); half of each sum, as in ERRNet's code.
     """
     fixed = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
     judged = functional_call(discriminator, fixed, (fake,)).float()

@@ -20,7 +20,7 @@ class ReplayBuffer(nn.Module):
     Args:
         size: images in the pool; 0 for none.
 
-    Source: Shrivastava et al., CVPR 2017, Sec. 2.3; CycleGAN, Sec. 4 (size 50).
+    Source: Shrivastava et al., CVPR 2017, Sec. 2.3; CycleGAN, the authors' code (size 50).
     """
 
     def __init__(self, size: int = 50) -> None:

@@ -25,7 +25,7 @@ class AttentiveNetwork(nn.Module):
         steps: how often the same weights are applied.
         blocks: residual blocks in each step.
 
-    Source: Qian et al., CVPR 2018, Sec. 4.1, and the authors' code: the first map is ½ everywhere.
+    Source: Qian et al., CVPR 2018 (attentive-recurrent network), and the authors' code: the first map is ½ everywhere.
     """
 
     def __init__(self, channels: int, width: int = 32, steps: int = 4, blocks: int = 5) -> None:
@@ -62,8 +62,8 @@ class ContextualAutoencoder(nn.Module):
         channels: of the images.
         width: channels at full resolution.
 
-    Source: Qian et al., CVPR 2018, Sec. 4.1, Fig. 4, and the authors' code: each enlargement is followed by a mean of
-        2×2 pixels. Ours: images at the smaller scales are not cut off at zero, where they could die.
+    Source: Qian et al., CVPR 2018 (contextual auto-encoder), and the authors' code: each enlargement is followed by a
+        mean of 2×2 pixels. Ours: images at the smaller scales are not cut off at zero, where they could die.
     """
 
     def __init__(self, inputs: int, channels: int, width: int = 64) -> None:
@@ -112,8 +112,9 @@ class AttentiveDiscriminator(nn.Module):
         width: of the third convolution; others follow.
         grid: side of what one judgement is of, in sixteenths of the image's sides.
 
-    Source: Qian et al., CVPR 2018, Sec. 4.2, and the authors' code, in which one layer is called a second time on
-        channels that do not fit it: here, once. Ours: the biases of the strided convolutions start above zero.
+    Source: Qian et al., CVPR 2018 (attentive discriminator), and the authors' code, in which one layer is called a
+        second time on channels that do not fit it: here, once. Ours: the biases of the strided convolutions start
+        above zero.
     """
 
     def __init__(self, channels: int, width: int = 64, grid: int = 14) -> None:

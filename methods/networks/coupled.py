@@ -35,8 +35,8 @@ class CodeEncoder(nn.Module):
         width: channels after the first convolution.
         shared: the last block.
 
-    Source: Liu et al., NeurIPS 2017, Sec. 5 and appendix; leaky ReLU without normalisation in the convolutions and
-        instance normalisation in the blocks from the authors' code.
+    Source: Liu et al., NeurIPS 2017; leaky ReLU without normalisation in the convolutions and instance normalisation in
+        the blocks from the authors' code.
     """
 
     def __init__(self, inputs: int, width: int, shared: ResidualBlock) -> None:

@@ -64,7 +64,7 @@ class ResidualBlock(nn.Module):
 class MultiScaleEncoder(nn.Module):
     """Three branches that begin with 7×7, 15×15 and 3×3 convolutions, joined at a quarter of the resolution.
 
-    Source: Han et al., BIDeN, ECCV 2022, Sec. 4, with the sizes of the authors' code.
+    Source: Han et al., BIDeN, ECCV 2022, with the sizes of the authors' code.
 
     Args:
         channels: of the picture.
@@ -132,7 +132,7 @@ class NamingDiscriminator(nn.Module):
         width: of the first convolution.
         sources: how many there are.
 
-    Source: BIDeN, Sec. 4, with the sizes of the authors' code.
+    Source: BIDeN, with the sizes of the authors' code.
     """
 
     def __init__(self, channels: int, width: int, sources: int) -> None:

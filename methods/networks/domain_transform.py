@@ -24,7 +24,7 @@ def domain_transform(
     Returns:
         (B, C, H, W) float32 or better.
 
-    Source: Gastal & Oliveira, SIGGRAPH 2011, Eq. 11, 14 and 21.
+    Source: Gastal & Oliveira, SIGGRAPH 2011, the recursive filter; its reach in each iteration is Eq. 14.
     """
     kind = torch.promote_types(image.dtype, torch.float32)
     image, distance = image.to(kind), 1 + spatial / range_ * edges.to(kind)

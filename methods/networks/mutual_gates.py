@@ -29,7 +29,7 @@ class MuGIBlock(nn.Module):
 
     Takes both streams one after the other, (2·B, C, H, W), and gives the same. A block starts as the identity.
 
-    Source: Hu & Guo, DSRNet, ICCV 2023, Sec. 3.2 (mutually gated interaction).
+    Source: Hu & Guo, DSRNet, ICCV 2023 (mutually gated interactive block), and the authors' code.
 
     Args:
         channels: of each stream.
@@ -67,7 +67,7 @@ def scaled(streams: Tensor, scales: Tensor) -> Tensor:
 class Pyramid(nn.Module):
     """What both streams begin with: VGG19's features, from the deepest to the finest, and then the picture itself.
 
-    Source: DSRNet, Fig. 2 and Sec. 3.1, with the sizes of the authors' code, which takes all five levels.
+    Source: DSRNet, the authors' code, which takes all five levels.
 
     Args:
         inputs: channels of the picture.
@@ -114,7 +114,7 @@ class DualStreamBackbone(nn.Module):
     The streams share their last convolution, too: before training both layers are the same, and it is the blocks'
     scales that part them.
 
-    Source: DSRNet, Sec. 3, and the authors' code.
+    Source: DSRNet, the authors' code.
 
     Args:
         channels: of the picture and of each layer.

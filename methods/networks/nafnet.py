@@ -46,7 +46,7 @@ class ChannelAttention(nn.Module):
         window: side of the squares whose means stand for the map's when testing; 0 for the whole map. A network that
             learnt from crops meets the statistics of crops in a large picture, too.
 
-    Source: NAFNet, Eq. 7; windows: Chu et al., ECCV 2022 (TLC), with a border that is repeated.
+    Source: NAFNet, the authors' code; windows: Chu et al., ECCV 2022 (TLC), with a border that is repeated.
     """
 
     def __init__(self, channels: int, window: int = 0) -> None:
@@ -88,7 +88,7 @@ class NAFBlock(nn.Module):
 
     Each half is scaled by a vector that starts at zero, so that a block starts as the identity.
 
-    Source: NAFNet, Fig. 3c, Eq. 6 to 8.
+    Source: NAFNet, the authors' code.
 
     Args:
         channels: of input and output.
@@ -123,7 +123,7 @@ class NAFNetBackbone(nn.Module):
 
     Its last layer starts at zero, and so does what it gives.
 
-    Source: Chen et al., ECCV 2022, Sec. 4, and the authors' code. Reconstructed: the last layer's start at zero.
+    Source: Chen et al., ECCV 2022, and the authors' code. Reconstructed: the last layer's start at zero.
 
     Args:
         inputs: channels of the input.

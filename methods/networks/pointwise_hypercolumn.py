@@ -18,7 +18,7 @@ class PointwiseHypercolumn(nn.Module):
         width: channels of the result.
         bias: whether the convolution has one.
 
-    Source: Hariharan et al., CVPR 2015; Zhang et al., CVPR 2018, Sec. 3. The order of computation is ours.
+    Source: Hariharan et al., CVPR 2015; Zhang et al., CVPR 2018. The order of computation is ours.
     """
 
     def __init__(self, channels: list[int], width: int, *, bias: bool = True) -> None:

@@ -18,7 +18,7 @@ class TransposedAttention(nn.Module):
         channels: of input and output.
         heads: groups of channels that attend to each other; they divide the channels.
 
-    Source: Zamir et al., Restormer, CVPR 2022, Sec. 3.1, Eq. 1.
+    Source: Zamir et al., Restormer, CVPR 2022, Sec. 3.1 (multi-Dconv head transposed attention).
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -49,7 +49,7 @@ class GatedFeedForward(nn.Sequential):
         channels: of input and output.
         expansion: channels of each projection, in units of ``channels``.
 
-    Source: Restormer, Sec. 3.2, Eq. 2.
+    Source: Restormer, its gated-Dconv feed-forward network.
     """
 
     def __init__(self, channels: int, expansion: float) -> None:
@@ -98,7 +98,7 @@ class RestormerBackbone(nn.Module):
     The skip at full resolution is joined and not narrowed: its level has twice the width on the way up. The last layer
     starts at zero, and so does what it gives.
 
-    Source: Restormer, Fig. 2, and the authors' sizes. Reconstructed: the last layer's start at zero.
+    Source: Restormer, with the authors' sizes. Reconstructed: the last layer's start at zero.
 
     Args:
         inputs: channels of the input.

@@ -96,7 +96,8 @@ def refine(raw: Tensor, guide: Tensor, radius: int, epsilon: float) -> Tensor:
     Returns:
         (B, 1, H, W).
 
-    Source: He, Sun & Tang, ECCV 2010, Eq. 14 to 16. Their windows end with the image; here it is mirrored.
+    Source: He, Sun & Tang, ECCV 2010, Eq. 14 to 16 by the count of the authors' code. Their windows end with the image;
+        here it is mirrored.
     """
     window = 2 * min(radius, min(raw.shape[-2:]) - 1) + 1
     refined: Tensor = guided_blur(guide, raw, window, epsilon, separable=True)

@@ -17,7 +17,7 @@ class SharedFilter(nn.Module):
     Args:
         size: side of the filter, odd; 2d − 1 before a dilation of d.
 
-    Source: Wang & Ji, Smoothed Dilated Convolutions, KDD 2018, Sec. 3.3; GCANet, Sec. 3.1.
+    Source: Wang & Ji, Smoothed Dilated Convolutions, KDD 2018 (separable and shared convolutions); GCANet's code.
     """
 
     def __init__(self, size: int) -> None:
@@ -41,7 +41,7 @@ class SmoothedDilatedBlock(nn.Module):
         dilation: of both convolutions; 1 is a plain residual block, without shared filters.
         norm: after each convolution.
 
-    Source: Chen et al., GCANet, WACV 2019, Sec. 3.1.
+    Source: Chen et al., GCANet, WACV 2019, the authors' code.
     """
 
     def __init__(self, channels: int, dilation: int, norm: Norm = "instance") -> None:
