@@ -257,21 +257,30 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         assert torch.allclose(value, weights[1][name], atol=1e-6), name
 
 
-def test_failures_are_recorded_and_stop_nothing(unblend: Any, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def mixed(unblend: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder where a suite of one sound method and several others was run, and what was said meanwhile."""
+    folder = tmp_path_factory.mktemp("mixed")
     methods = [
         {"name": "UNet", "variant": "diverging", "init_args": {"width": 8, "lr": 1.0e30}},
         {"name": "UNet", "variant": "misspelt", "init_args": {"widht": 8}},
         "HalfMixture",
         {"name": "plugin.Picky"},
         {"name": "plugin.Holes", "variant": "holes"},
+        {"name": "moving.Moving"},
     ]
-    (tmp_path / "plugin.py").write_text(PLUGIN)
-    path = suite(tmp_path / "mixed.yaml", methods)
-    arguments = ("bench", str(path), "--runs", str(tmp_path / "runs"), "--accelerator", "cpu")
-    python_path = os.pathsep.join([str(ROOT), str(tmp_path)])
-    done = unblend(*arguments, PYTHONPATH=python_path)
+    (folder / "plugin.py").write_text(PLUGIN)
+    (folder / "moving.py").write_text(MOVING)
+    path = suite(folder / "mixed.yaml", methods)
+    arguments = ("bench", str(path), "--runs", str(folder / "runs"), "--accelerator", "cpu")
+    done = unblend(*arguments, PYTHONPATH=os.pathsep.join([str(ROOT), str(folder)]))
     assert done.returncode == 1, done.stdout + done.stderr
-    folder = tmp_path / "runs/mixed"
+    return folder, done
+
+
+def test_failures_are_recorded_and_stop_nothing(mixed: Any, unblend: Any) -> None:
+    project, done = mixed
+    folder = project / "runs/mixed"
     failure = read_json(folder / "cells/digits/unet-diverging/seed0/failure.json")
     assert failure["half"] == "fit"
     assert "not finite at step 1 (after 16 images)" in failure["error"]
@@ -282,9 +291,21 @@ def test_failures_are_recorded_and_stop_nothing(unblend: Any, tmp_path: Path) ->
     assert "Picky takes 3 channels, the data have 1" in done.stdout
     assert records.read(folder / "records/digits/half_mixture/seed0.json").mean("psnr") > 10
     assert len(list((folder / "records").rglob("*.json"))) == 1
-    again = unblend("status", str(path), "--runs", str(tmp_path / "runs"), PYTHONPATH=python_path, COLUMNS="200")
-    states = [line.split()[3] for line in again.stdout.splitlines()[1:] if line.startswith("digits")]
-    assert sorted(states) == ["failed", "failed", "failed", "finished", "skipped"]
+    again = unblend(
+        "status", str(project / "mixed.yaml"), "--runs", str(project / "runs"),
+        PYTHONPATH=os.pathsep.join([str(ROOT), str(project)]), COLUMNS="200",
+    )  # fmt: skip
+    cells = [line.split() for line in again.stdout.splitlines()[1:] if line.startswith("digits")]
+    states = {method: state for _, method, _, state, *_ in cells}
+    assert states.pop("moving") == "queued", "its source is another one now"
+    assert sorted(states.values()) == ["failed", "failed", "failed", "finished", "skipped"]
+
+
+def test_a_result_whose_source_changed_meanwhile_is_not_kept(mixed: Any) -> None:
+    project, done = mixed
+    assert "its source files changed while it ran: run the suite again" in done.stdout
+    assert (project / "moving.py").read_text() != MOVING
+    assert "moving" not in " ".join(path.parent.name for path in (project / "runs").rglob("seed0.json"))
 
 
 PLUGIN = """
@@ -314,7 +335,8 @@ class Holes(SeparationMethod):
 """
 
 
-def test_an_interrupted_suite_is_not_a_failure_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.slow("test_an_interrupted_runner_says_so_and_the_next_one_goes_on")
+def test_an_interrupted_suite_is_not_a_failure(tmp_path: Path) -> None:
     path = suite(tmp_path / "long.yaml", [UNET, "HalfMixture"], images=16_000, selections=20)
     command = [sys.executable, "-m", "benchmark", "bench", str(path), "--runs", str(tmp_path / "runs")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -332,58 +354,6 @@ def test_an_interrupted_suite_is_not_a_failure_and_goes_on(tmp_path: Path) -> No
     assert not (folder / "failure.json").exists()
     assert not (folder / "fit.json").exists()
     assert (folder / "last.ckpt").is_file()
-
-
-def test_a_result_whose_source_changed_meanwhile_is_not_kept(tmp_path: Path) -> None:
-    (tmp_path / "moving.py").write_text(MOVING)
-    path = suite(tmp_path / "moving.yaml", ["moving.Moving", "HalfMixture"])
-    command = [sys.executable, "-m", "benchmark", "bench", str(path), "--runs", str(tmp_path / "runs")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "its source files changed while it ran: run the suite again" in done.stdout
-    kept = [path.parent.name for path in (tmp_path / "runs").rglob("seed0.json")]
-    assert kept == ["half_mixture"]
-
-
-def test_a_failed_rescoring_is_told_though_an_old_record_stands(unblend: Any, tmp_path: Path) -> None:
-    (tmp_path / "fragile.py").write_text(FRAGILE)
-    path = suite(tmp_path / "fragile.yaml", ["fragile.Fragile"])
-    arguments = ("bench", str(path), "--runs", str(tmp_path / "runs"))
-    python_path = os.pathsep.join([str(ROOT), str(tmp_path)])
-    assert unblend(*arguments, PYTHONPATH=python_path).returncode == 0
-    assert (tmp_path / "runs/fragile/records/digits/fragile/seed0.json").is_file()
-    for stored in list((tmp_path / "runs").glob("store/*/scores/*.*")):
-        stored.rename(stored.with_stem("of-other-metrics"))
-    assert (
-        "scored again, not trained" in unblend("status", *arguments[1:], PYTHONPATH=python_path, COLUMNS="200").stdout
-    )
-    done = unblend(*arguments, PYTHONPATH=python_path, BREAK="1")
-    assert done.returncode == 1
-    assert "score: ValueError: broken on purpose" in done.stdout
-
-
-FRAGILE = '''
-import os
-
-from methods.base import MethodCard, SeparationMethod
-from methods.networks.resize import enlarge
-
-
-class Fragile(SeparationMethod):
-    """Fails where the environment says so."""
-
-    card = MethodCard(title="Fragile", paper="none", year=2026, supervision="none")
-    scale = 2
-
-    def __init__(self) -> None:
-        super().__init__()
-
-    def separate(self, mixture, seeds):
-        if "BREAK" in os.environ:
-            raise ValueError("broken on purpose")
-        return enlarge(mixture, 2)[:, None].expand(-1, 2, -1, -1, -1)
-'''
 
 
 MOVING = '''

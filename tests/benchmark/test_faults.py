@@ -18,7 +18,9 @@ import pytest
 import yaml
 
 from benchmark.files import read_json
+from benchmark.plan.suite import load
 from benchmark.results import records
+from benchmark.running.places import places
 from benchmark.running.processes import Process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,6 +121,36 @@ def test_what_a_killed_runner_left_behind_ends(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{pid}").exists() for pid in orphans)
     assert "4 to run" in finish(start(path, runs, seconds=0.01))
+
+
+def test_an_interrupted_runner_says_so_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), tmp_path / "runs"
+    runner = start(path, runs, seconds=600)
+    deadline = time.monotonic() + 60
+    while len(working(runs)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    runner.send_signal(signal.SIGINT)
+    said = finish(runner)
+    assert runner.returncode == 2, said
+    assert "interrupted: run the same command again" in said
+    assert not working(runs)
+    assert not list(runs.rglob("failure.json"))
+    assert "2 to run" in finish(start(path, runs, seconds=0.01))
+    assert len(records.find(runs / "light/records")) == 2
+
+
+def test_a_failed_rescoring_is_told_though_an_old_record_stands(tmp_path: Path) -> None:
+    path, runs = suite(tmp_path, 1), tmp_path / "runs"
+    finish(start(path, runs, seconds=0.01))
+    for stored in list(runs.glob("store/*/scores/*.*")):
+        stored.rename(stored.with_stem("of-other-metrics"))
+    cells = load(str(path))
+    assert ["scored again, not trained" in place.state().word for place in places(cells, runs)] == [True, True]
+    runner = start(path, runs, LIGHT_RAISES="broken on purpose")
+    said = finish(runner)
+    assert runner.returncode == 1
+    assert "score: RuntimeError: broken on purpose" in said
+    assert len(records.find(runs / "light/records")) == 2
 
 
 def test_a_record_cut_short_is_made_again_and_no_other(tmp_path: Path) -> None:
