@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import methods
 from benchmark.commands import main as cli
 from benchmark.errors import one_line
 from benchmark.plan.suite import load
@@ -84,17 +86,25 @@ def test_status_of_what_never_ran(unblend: Any, tmp_path: Path) -> None:
     assert done.stdout.count("queued") == len(load("smoke")) + 1
 
 
-def test_doctor_names_a_broken_file(unblend: Any, tmp_path: Path) -> None:
-    import shutil
+def test_doctor_names_a_broken_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.py").write_text("def (\n")
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["doctor"])
+    assert caught.value.code == 1
+    said = capsys.readouterr().out
+    assert "broken          methods.broken: SyntaxError" in said
+    assert "torch" in said
 
+
+def test_a_broken_file_does_not_hide_the_others(unblend: Any, tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     for package in ("benchmark", "methods", "datamodules"):
         shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "methods/broken.py").write_text("def (\n")
-    done = unblend("doctor", cwd=tmp_path, COLUMNS="200")
-    assert done.returncode == 1
-    assert "broken          methods.broken: SyntaxError" in done.stdout
-    assert "torch" in done.stdout
     assert "UNet" in unblend("list", "methods", cwd=tmp_path, COLUMNS="200").stdout
 
 

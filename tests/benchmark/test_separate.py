@@ -18,6 +18,7 @@ from benchmark.scoring import inference, separate
 from benchmark.scoring.inference import memory_per_pixel, separate_image
 from datamodules.errors import UserError
 from datamodules.pictures.images import Photo, read_photo, write_photo
+from methods import bits_net
 from methods.base import MethodCard, SeparationMethod
 
 
@@ -99,23 +100,26 @@ def test_layers_beyond_the_range_are_clipped(tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / "a.png")).tolist() == [[0, 128, 255]]
 
 
-def test_bits_net_separates_pictures_together_and_writes_snapshots(tmp_path: Path) -> None:
+def test_bits_net_separates_pictures_together_and_writes_snapshots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bits_net, "LOOK_EVERY", 20)
     for name in "ab":
         picture(tmp_path / f"{name}.png")
     picture(tmp_path / "c.png", "L", (40, 20))
     out = tmp_path / "out"
-    options = ("--model=BITSNet", "--model.iterations=100", "--model.widths=[8,8]", "--model.skips=[0,4]")
-    run(*(tmp_path / f"{name}.png" for name in "abc"), *options, "--out", out, "--snapshots=50", "--seed=3")
+    options = ("--model=BITSNet", "--model.iterations=40", "--model.widths=[8,8]", "--model.skips=[0,4]")
+    run(*(tmp_path / f"{name}.png" for name in "abc"), *options, "--out", out, "--snapshots=20", "--seed=3")
     written = {path.name for path in out.iterdir()}
     assert written == {f"{n}-{k}.png" for n in "abc" for k in ("layer_1", "layer_2", "sheet")} | {"snapshots"}
     assert {path.name for path in (out / "snapshots").iterdir()} == {
-        f"{n}-{i:06d}-layer_{k}.png" for n in "abc" for i in (50, 100) for k in (1, 2)
+        f"{n}-{i:06d}-layer_{k}.png" for n in "abc" for i in (20, 40) for k in (1, 2)
     }
     one, two = (np.asarray(Image.open(out / f"a-layer_{k}.png")) / 255 for k in (1, 2))
     mixture = np.asarray(Image.open(tmp_path / "a.png")) / 255
     assert np.abs((one + two) / 2 - mixture).mean() < 0.2
     for k in (1, 2):
-        last = np.asarray(Image.open(out / f"snapshots/c-000100-layer_{k}.png"))
+        last = np.asarray(Image.open(out / f"snapshots/c-000040-layer_{k}.png"))
         assert last.shape == (40, 20)  # grey, without padding
         assert np.array_equal(last, np.asarray(Image.open(out / f"c-layer_{k}.png")))
     first = {path.name: path.read_bytes() for path in out.glob("*.png")}
