@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,6 @@ from benchmark.errors import UserError
 from benchmark.plan import catalogue, suite
 from benchmark.results import records
 from benchmark.workflows import reproduce
-
-SUITE = """
-budget: {images: 320, batch_size: 16, selections: 1, test_images: 6}
-datasets: [{name: Digits, variant: fewer}]
-methods:
-  - {name: UNet, variant: small, init_args: {width: 8}, seeds: [1], budget: {images: 160}}
-  - Identity
-"""
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, ran_project: Callable[[Path, str], Path]) -> Path:
-    return ran_project(tmp_path_factory.mktemp("project"), SUITE)
 
 
 def test_cells_are_trained_again_from_their_records_alone(project: Path, unblend: Any, tmp_path: Path) -> None:
@@ -106,7 +92,17 @@ def test_every_published_record_makes_a_suite_of_its_own_cell(tmp_path: Path) ->
         assert cell.config["trainer"] == record.config["trainer"]
 
 
-def test_a_strangers_record_is_checked_before_anything_is_written(project: Path, unblend: Any, tmp_path: Path) -> None:
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The last line that `unblend reproduce` ends in."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["reproduce", *arguments])
+    assert caught.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_strangers_record_is_checked_before_anything_is_written(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = records.read(project / "runs/tiny/records/digits-fewer/identity/seed0.json")
     for changes, message in (
         ({"suite": "../out"}, "suite '../out' cannot name a folder"),
@@ -115,24 +111,20 @@ def test_a_strangers_record_is_checked_before_anything_is_written(project: Path,
     ):
         records.write(tmp_path / "in/one.json", dataclasses.replace(first, **changes))
         before = sorted(tmp_path.rglob("*"))
-        done = unblend("reproduce", "one.json", cwd=tmp_path / "in")
-        assert done.returncode == 2
-        assert message in done.stderr.splitlines()[-1]
+        monkeypatch.chdir(tmp_path / "in")
+        assert message in refused(capsys, "one.json")
         assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_bad_input_ends_in_one_line(unblend: Any, tmp_path: Path) -> None:
+def test_bad_input_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "none.json").write_text("{}")
-    done = unblend("reproduce", "none.json", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "record none.json: schema None" in done.stderr
+    assert "record none.json: schema None" in refused(capsys, "none.json")
     for name in ("missing.json", "."):
-        done = unblend("reproduce", name, cwd=tmp_path)
-        assert done.returncode == 2
-        assert f"no record {name}: give files, such as" in done.stderr
-    done = unblend("reproduce", "none.json", "--tolerance", "0", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "tolerance 0.0: it must be more than 0 dB" in done.stderr
+        assert f"no record {name}: give files, such as" in refused(capsys, name)
+    assert "tolerance 0.0: it must be more than 0 dB" in refused(capsys, "none.json", "--tolerance", "0")
 
 
 def test_two_records_whose_data_differ_are_not_run_as_one(project: Path) -> None:

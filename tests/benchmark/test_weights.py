@@ -6,7 +6,8 @@ import inspect
 import json
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,6 @@ from methods.dmgn import DMGN
 from methods.sils import SILS
 from methods.unet import UNet
 from methods.unit import UNIT
-
-SUITE = """
-budget: {images: 32, batch_size: 16, selections: 1, test_images: 2}
-datasets: [Digits, {name: Rain, init_args: {size: 32, evaluation_images: 3}}]
-methods:
-  - {name: UNet, only: [digits], init_args: {width: 8}}
-  - {name: UNet, variant: wide, only: [digits], init_args: {width: 24, depth: 4}}
-  - {name: CascadeGAN, only: [rain], init_args: {synthesis: given, width: 4, depth: 4}}
-  - Identity
-"""
 
 SHIPPED = weights.shipped()
 
@@ -74,23 +65,53 @@ def error(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return lines[0]
 
 
+Said = list[tuple[int, str]]
+"""Exit status of each command, and what it said."""
+
+EACH = """
+import contextlib, io, json, sys
+from benchmark.commands.main import main
+
+for arguments in json.loads(sys.argv[1]):
+    status, said = 0, io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            status = ended.code
+    print(json.dumps([status, said.getvalue()]))
+"""
+
+
+def ship_each(folder: Path, **cells: str) -> Said:
+    """What ``unblend publish --weights`` says of each cell, called for all in one process of a project's own code."""
+    commands = [["publish", "runs/tiny", "--weights", f"{cell}/seed0", "--as", name] for name, cell in cells.items()]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    environment.pop("UNBLEND_DATA", None)
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, json.dumps(commands)],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [(status, said) for status, said in map(json.loads, done.stdout.splitlines())]
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, ran_project: Callable[[Path, str], Path], unblend: Any) -> Path:
-    """A copy of the project where a U-Net and a GAN, trained for two steps, ship."""
-    folder = ran_project(tmp_path_factory.mktemp("project"), SUITE)
-    for cell, name in (("digits/unet", "digits/unet"), ("rain/cascade_gan", "rain/pagan")):
-        done = unblend("publish", "runs/tiny", "--weights", f"{cell}/seed0", "--as", name, cwd=folder)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert f"{name} ships with 0." in done.stdout
-    return folder
+def shipping(project: Path) -> Path:
+    """A copy of the project where a U-Net and a GAN, trained for a few steps, ship."""
+    cells = {"digits/unet": "digits/unet", "rain/pagan": "rain/cascade_gan"}
+    for name, (status, said) in zip(cells, ship_each(project, **cells), strict=True):
+        assert status == 0, said
+        assert f"{name} ships with 0." in said
+    return project
 
 
 @pytest.fixture
-def here(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def here(shipping: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The project, whose weights are also those that this process knows; the working directory is another."""
-    monkeypatch.setattr(weights, "FOLDER", project / "leaderboards/weights")
+    monkeypatch.setattr(weights, "FOLDER", shipping / "leaderboards/weights")
     monkeypatch.chdir(tmp_path)
-    return project
+    return shipping
 
 
 @pytest.mark.parametrize(
@@ -206,38 +227,26 @@ def test_a_name_or_a_cell_that_is_none_is_told(
     assert message in error(capsys, "publish", here / "runs/tiny", "--weights", here / "runs/tiny" / cell, "--as", name)
 
 
-def test_what_is_too_large_does_not_ship(here: Path, unblend: Any) -> None:
-    done = unblend("publish", "runs/tiny", "--weights", "digits/unet-wide/seed0", "--as", "digits/wide", cwd=here)
-    assert done.returncode == 2
-    assert "MB, at most 10.0 MB ship: train it with a smaller width" in done.stderr.splitlines()[-1]
-    assert sorted(weights.shipped()) == ["digits/unet", "rain/pagan"]
-
-
-def test_a_record_that_could_not_be_published_does_not_ship(here: Path, unblend: Any) -> None:
+def test_what_is_too_large_and_what_could_not_be_published_does_not_ship(here: Path) -> None:
     path = here / "runs/tiny/records/digits/unet/seed0.json"
     before, record = path.read_text(), json.loads(path.read_text())
     dirty = {**record["provenance"], "commit": record["provenance"]["commit"] + "+"}
-    changes = {"provenance": dirty, "checkpoint_sha256": "0" * 64}
-    path.write_text(json.dumps({**record, **changes}))
-    done = unblend("publish", "runs/tiny", "--weights", "digits/unet/seed0", "--as", "digits/other", cwd=here)
+    path.write_text(json.dumps({**record, "provenance": dirty, "checkpoint_sha256": "0" * 64}))
+    other = weights.FOLDER / "haze/large/model.safetensors"
+    other.parent.mkdir(parents=True)
+    with open(other, "wb") as stream:
+        stream.truncate(60_000_000 - 10_000 - weights.find("digits/unet").path.stat().st_size)
+    cells = {"digits/wide": "digits/unet-wide", "digits/other": "digits/unet", "rain/pagan": "rain/cascade_gan"}
+    large, unsound, together = ship_each(here, **cells)
     path.write_text(before)
-    assert done.returncode == 2
-    said = done.stderr.splitlines()[-1]
+    shutil.rmtree(other.parents[1])
+    assert [status for status, _ in (large, unsound, together)] == [2, 2, 2]
+    assert "MB, at most 10.0 MB ship: train it with a smaller width" in large[1].splitlines()[-1]
     for message in ("changes that were not committed", "its weights are others than"):
-        assert message in said
-    assert not (weights.FOLDER / "digits/other").exists()
-
-
-def test_all_together_stay_small(here: Path, unblend: Any) -> None:
-    large = weights.FOLDER / "haze/large/model.safetensors"
-    large.parent.mkdir(parents=True)
-    with open(large, "wb") as stream:
-        stream.truncate(60_000_000 - 10_000 - weights.find("rain/pagan").path.stat().st_size)
-    done = unblend("publish", "runs/tiny", "--weights", "digits/unet/seed0", "--as", "digits/unet", cwd=here)
-    shutil.rmtree(large.parents[1])
-    assert done.returncode == 2
+        assert message in unsound[1].splitlines()[-1]
     said = "those that ship have 60.0 MB, all together at most 60.0 MB: train it with a smaller width, or remove"
-    assert said in done.stderr.splitlines()[-1]
+    assert said in together[1].splitlines()[-1]
+    assert sorted(weights.shipped()) == ["digits/unet", "rain/pagan"]
 
 
 def test_what_ships_is_listed_and_offered(
@@ -262,8 +271,8 @@ def test_what_ships_is_listed_and_offered(
     layers = ", ".join(record.spec["target"])
     size = weights.find("digits/unet").path.stat().st_size / 1e6
     told = f"digits {layers} {record.mean('psnr'):.2f} – {size:.1f}"
-    assert listed[1] == f"digits/unet U-Net Digits, embedded, 32 images {told}"
-    assert listed[2].startswith("rain/pagan PAGAN Rain, embedded, 32 images rain ")
+    assert listed[1] == f"digits/unet U-Net Digits, embedded, 64 images {told}"
+    assert listed[2].startswith("rain/pagan PAGAN Rain, embedded, 64 images rain ")
     path = weights.FOLDER / "rain/pagan/record.json"
     path.rename(tmp_path / "aside.json")
     assert "missing or not whole" in "".join(row[1] for row in weights.rows())
