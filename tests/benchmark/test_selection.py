@@ -110,13 +110,16 @@ def test_estimates_that_cannot_be_scored_are_said(tmp_path: Path) -> None:
 
 
 TWO = """
-import sys, torch
+import multiprocessing, os, socket, torch
 from lightning import Trainer
 from benchmark.training.selection import Selection
 from datamodules.digits import Digits
 from methods.unet import UNet
 
-if __name__ == "__main__":
+
+def validate(rank, port):
+    # Lightning takes these for two processes that somebody else has started.
+    os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.manual_seed(0)
     data = Digits(images=32, batch_size=32)
     method = UNet(width=2, norm="group", spec=data.spec)
@@ -125,10 +128,24 @@ if __name__ == "__main__":
         callbacks=[Selection(data.spec)],
     )
     found = trainer.validate(method, datamodule=data, verbose=False)
+    assert trainer.world_size == 2
     with open(f"rank{trainer.global_rank}.txt", "w") as own:  # one pipe for both would mix their words
         own.write(float(found[0]["select/psnr"]).hex())
-    torch.distributed.barrier()  # the first process takes the other along when it ends
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = multiprocessing.get_context("fork")  # what both import is imported once
+    both = [fork.Process(target=validate, args=(rank, port)) for rank in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    raise SystemExit(max(abs(one.exitcode) for one in both))
 """
 
 

@@ -38,10 +38,10 @@ def commit(folder: Path, what: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The project with its lock up to date, in a repository of its own."""
-    folder = tmp_path / "project"
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with its lock up to date, in a repository of its own: to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("untouched") / "project"
     for package in ("benchmark", "methods", "datamodules"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".gitignore").write_text("runs/\n__pycache__/\n")
@@ -53,6 +53,12 @@ def project(tmp_path: Path) -> Path:
     git(folder, "init", "-q")
     commit(folder, "all")
     return folder
+
+
+@pytest.fixture
+def project(untouched: Path, tmp_path: Path) -> Path:
+    """A copy of that project."""
+    return shutil.copytree(untouched, tmp_path / "project")
 
 
 @pytest.fixture
