@@ -60,7 +60,15 @@ def scores(directory: Path, job: Job) -> None:
     record = records.read(Path(str(job.record)))
     run = logger(directory, job)
     run.log_metrics({f"test/{metric}": record.mean(metric) for metric in METRICS})
-    run.attempt(lambda inner: inner.experiment.finish())
+    run.attempt(_end)
+
+
+def _end(inner: WandbLogger) -> None:
+    """End a run, and wait until its file is whole: after ``finish`` alone, wandb's own process still writes."""
+    import wandb
+
+    inner.experiment.finish()
+    wandb.teardown()
 
 
 class Sheets(Callback):
@@ -87,7 +95,7 @@ class Sheets(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # The half that scores opens the run again, from a process of its own.
-        self.run.attempt(lambda inner: inner.experiment.finish())
+        self.run.attempt(_end)
 
 
 def sheet(mixture: torch.Tensor, estimates: torch.Tensor, truth: torch.Tensor) -> Any:

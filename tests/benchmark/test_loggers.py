@@ -17,13 +17,13 @@ from benchmark.training import wandb_run
 from benchmark.training.loggers import Tolerant
 
 
-def make(directory: Path, record: Path, **execution: Any) -> Job:
+def make(directory: Path, record: Path, images: int = 960, **execution: Any) -> Job:
     config = {
         "seed_everything": 3,
         "model": {"class_path": "methods.unet.UNet", "init_args": {"width": 8}},
         "data": {
             "class_path": "datamodules.digits.Digits",
-            "init_args": {"images": 960, "batch_size": 16, "selections": 2, "test_images": 2},
+            "init_args": {"images": images, "batch_size": 16, "selections": 2, "test_images": 2},
         },
         "trainer": {"precision": "32-true"},
     }
@@ -81,7 +81,7 @@ def test_a_logger_that_fails_fails_no_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("wandb", reason="wandb is not installed")
-    job = make(tmp_path / "cell", tmp_path / "seed3.json", logger="wandb")
+    job = make(tmp_path / "cell", tmp_path / "seed3.json", images=96, logger="wandb")
 
     def broken(*args: Any, **kwargs: Any) -> None:
         raise ConnectionError("nobody there")
