@@ -71,7 +71,6 @@ def ship(cell: Path, name: str, root: str | None = None) -> Shipped:
                     "separation may depend on nothing but its options, its weights and its seeds."
                 )
         complete(folder, name, found.record, root)
-        _check_size(name, (folder / WEIGHTS).stat().st_size, again)
         aside = Path(temporary, "before")
         if target.is_dir():
             os.replace(target, aside)
@@ -87,8 +86,12 @@ def complete(folder: Path, name: str, record: Record, root: str | None) -> None:
         name: ``TASK/NAME``.
         record: of the cell that they come from.
         root: folder of the data sets.
+
+    Raises:
+        UserError: the weights are too large.
     """
     moved = _halve(folder, record, root)
+    _check_size(name, (folder / WEIGHTS).stat().st_size, checkpoints.trained(folder))
     records.write(folder / RECORD, record)
     measured.write(folder, record, root)
     card.write(folder, name, record, moved)
