@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a text whole or not at all."""
@@ -31,6 +33,15 @@ def write_bytes(path: Path, contents: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values; NaN and infinity are refused."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_yaml(path: Path) -> Any:
+    """What a file holds, by the parser in C where PyYAML has it: it is ten times as fast.
+
+    Raises:
+        yaml.YAMLError: it is not valid YAML.
+    """
+    return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def read_json(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""``unblend bench | status | reproduce``: cells that are run, and where they stand."""
+"""``unblend bench | reproduce``: cells that are run."""
 
 from __future__ import annotations
 
@@ -57,18 +57,6 @@ def bench(
         row["variant"] = variant
     console = Console(highlight=False)
     join(suite, row, Path(runs), machine, execution, console, images=images, failed_only=only is not None)
-
-
-def status(suite: str, *, runs: str = "runs") -> None:
-    """Show where every cell of a suite stands.
-
-    Args:
-        suite: name or path of a YAML file.
-        runs: folder of all runs.
-    """
-    from benchmark.running.bench import status
-
-    Console().print(status(suites.load(suite), Path(runs)))
 
 
 def reproduce(

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmark.commands.parser import Given, looks_ahead
 from benchmark.errors import UserError
+from benchmark.files import read_yaml
 from benchmark.plan import catalogue
 from benchmark.plan.execution import Options
 
@@ -75,12 +76,10 @@ def list_(what: Literal["methods", "datasets", "suites", "weights"], *, root: st
             table.add_row(*row)
         note = "`unblend separate PHOTO --from NAME` uses them." if rows else f"None ship: {weights.FOLDER} is empty."
     else:
-        import yaml
-
         table.add_column("suite")
         table.add_column("")
         for name, path in catalogue.suites().items():
-            table.add_row(name, " ".join(str(yaml.safe_load(path.read_text()).get("description", "")).split()))
+            table.add_row(name, " ".join(str(read_yaml(path).get("description", "")).split()))
     Console(width=max(Console().width, 120)).print(table)  # narrower, cells fold into columns of syllables
     if note:
         Console(highlight=False, soft_wrap=True).print(f"\n{note}", markup=False)

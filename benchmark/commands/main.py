@@ -22,7 +22,7 @@ from datamodules.errors import DataNotice
 GROUPS = {
     "Benchmarks": {
         "bench": "bench",
-        "status": "bench",
+        "status": "results",
         "leaderboard": "results",
         "claims": "results",
         "compare": "results",

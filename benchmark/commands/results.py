@@ -1,4 +1,4 @@
-"""``unblend leaderboard | claims | compare | score | explain | export``: what records say, and of whose pictures."""
+"""``unblend status | leaderboard | claims | compare | score | explain | export``: what there is, and what it says."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ DATALESS = (
 )
 TRAINING = {"images", "batch_size", "selections", "train_source", "num_workers", "seed", "pairing", "crops_per_picture"}
 """Options of a data set that say how it is trained on."""
+
+
+def status(suite: str, *, runs: str = "runs") -> None:
+    """Show where every cell of a suite stands.
+
+    Args:
+        suite: name or path of a YAML file.
+        runs: folder of all runs.
+    """
+    from benchmark.plan.suite import load
+    from benchmark.running.places import status
+
+    Console().print(status(load(suite), Path(runs)))
 
 
 def leaderboard(

@@ -10,6 +10,7 @@ from typing import Any, Required, TypedDict
 import yaml
 
 from benchmark.errors import UserError, unknown
+from benchmark.files import read_yaml
 from benchmark.plan import catalogue, contents, identity, precision
 from benchmark.plan.execution import Config, Options
 from benchmark.plan.names import safe_name
@@ -134,7 +135,7 @@ def load(name: str) -> list[Cell]:
     if not path.is_file():
         raise unknown("suite", name, catalogue.suites())
     try:
-        suite = yaml.safe_load(path.read_text())
+        suite = read_yaml(path)
     except yaml.YAMLError as error:
         raise UserError(f"suite {path}: not valid YAML: {' '.join(str(error).split())}.") from error
     return cells_of(suite, path.stem, path)
@@ -149,7 +150,7 @@ def version(name: str) -> int:
     Raises:
         UserError: it is no whole number above 0.
     """
-    found = yaml.safe_load(catalogue.suites()[name].read_text()).get("version", 1)
+    found = read_yaml(catalogue.suites()[name]).get("version", 1)
     if type(found) is not int or found < 1:
         raise UserError(f"suite {name}: version {found!r} is no whole number above 0.")
     return found

@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table as Printed
 from rich.text import Text
 
 from benchmark.errors import UserError, unknown
+from benchmark.files import read_yaml
 from benchmark.metrics.protocols import protocol as protocol_of
 from benchmark.metrics.scales import METRICS, SCALES
 from benchmark.plan import catalogue, suite
@@ -156,7 +156,7 @@ def tables(folder: Path = FOLDER) -> dict[str, Table]:
     """
     found: dict[str, Table] = {}
     for path in sorted(folder.glob("*.yaml")):
-        paper = yaml.safe_load(path.read_text())
+        paper = read_yaml(path)
         _keys(str(path), paper, {"paper", "method", "tables"}, {"paper", "tables"})
         for table in paper["tables"]:
             one = _table(str(path), paper["paper"], table)

@@ -260,18 +260,3 @@ def _stop_on_signals() -> dict[int, Any]:
     for number in numbers[1:]:
         signal.signal(number, stop)
     return before
-
-
-def status(cells: Sequence[Cell], runs: Path) -> Table:
-    """Where every cell of a suite stands, from the files on disk alone."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("dataset", "method", "seed", "state", ""):
-        table.add_column(column, overflow="fold")
-    counts: dict[str, int] = {}
-    for place in places(cells, runs):
-        state = place.state()
-        counts[state.name] = counts.get(state.name, 0) + 1
-        word = state.word.splitlines()[0] if state.word else ""
-        table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), state.name, word)
-    table.caption = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    return table

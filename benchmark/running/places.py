@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
+from rich.table import Table
+
 from benchmark.errors import UserError
 from benchmark.files import read_json
 from benchmark.plan.contents import read_data_digest
@@ -278,3 +280,18 @@ def duration(seconds: float) -> str:
 def places(cells: Iterable[Cell], runs: Path) -> list[Place]:
     """Where cells stand in a folder of runs."""
     return [Place(cell, runs, cell.key()) for cell in cells]
+
+
+def status(cells: Iterable[Cell], runs: Path) -> Table:
+    """Where every cell of a suite stands, from the files on disk alone."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("dataset", "method", "seed", "state", ""):
+        table.add_column(column, overflow="fold")
+    counts: dict[str, int] = {}
+    for place in places(cells, runs):
+        state = place.state()
+        counts[state.name] = counts.get(state.name, 0) + 1
+        word = state.word.splitlines()[0] if state.word else ""
+        table.add_row(place.cell.dataset, place.cell.method, str(place.cell.seed), state.name, word)
+    table.caption = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    return table

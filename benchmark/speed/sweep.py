@@ -29,6 +29,7 @@ from benchmark.results import records
 from benchmark.running import bench
 from benchmark.running.attempt import Half
 from benchmark.running.executors import Here, LocalExecutor
+from benchmark.running.places import status
 from benchmark.speed import made
 from benchmark.speed.rows import Row, show
 
@@ -98,7 +99,7 @@ def main(cells: int = 2000) -> list[Row]:
 
         measure(f"each beside its {1000 * WORK:.0f} ms", run, WORK, at_most=50)
         measure("each when all are reused", run)
-        measure("each in status", lambda: bench.status(load(str(suite)), runs))
+        measure("each in status", lambda: status(load(str(suite)), runs))
         sizes = [path.stat().st_size for path in runs.rglob("*") if path.is_file()]
     return [*rows, Row(f"{cells:,} cells, all files", sum(sizes) / 1e6, "MB", note=f"{len(sizes):,} files")]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.errors import UserError, unknown
+from benchmark.files import read_yaml
 from benchmark.metrics.scales import SCALES
 from benchmark.plan import catalogue, suite
 from benchmark.plan.execution import Execution
@@ -73,7 +73,7 @@ def with_method(name: str, row: suite.Row, images: int | None) -> suite.Suite:
     cells = suite.load(name)  # checks it, too
     if images is not None and images < 1:
         raise UserError(f"images {images}: it must be at least 1.")
-    held: suite.Suite = yaml.safe_load(path.read_text())
+    held: suite.Suite = read_yaml(path)
     most: dict[str, int] = {}
     for cell in cells:
         budget = cell.config["data"]["init_args"].get("images")

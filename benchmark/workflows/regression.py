@@ -8,11 +8,10 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 
 from benchmark.errors import UserError
-from benchmark.files import read_json
+from benchmark.files import read_json, read_yaml
 from benchmark.metrics.scales import METRICS
 from benchmark.plan import catalogue, suite
 from benchmark.plan.execution import Execution
@@ -87,7 +86,7 @@ def measure(
     Raises:
         SystemExit: with status 1, when a cell failed.
     """
-    held: Suite = yaml.safe_load(catalogue.suites()[SUITE].read_text())
+    held: Suite = read_yaml(catalogue.suites()[SUITE])
     cells = cells_of({**held, "seeds": list(seeds)}, SUITE)
     if only is not None:
         cells = [cell for cell in cells if (cell.dataset, cell.method) in only]
