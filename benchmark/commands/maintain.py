@@ -64,20 +64,31 @@ def _ship(cell: Path, name: str) -> None:
 
 
 def regression(
-    *, update: str | None = None, keep_bands: bool = False, runs: str = "runs/regression", jobs: int | None = None
+    *,
+    update: str | None = None,
+    keep_bands: bool = False,
+    widen: str | None = None,
+    runs: str = "runs/regression",
+    jobs: int | None = None,
 ) -> None:
     """Retrain the smoke suite: has a score moved?
 
     Args:
         update: instead, make today's scores the golden ones, for this reason, which is kept in their log.
         keep_bands: with --update, train one seed, not three, and keep the bands.
+        widen: instead, keep the golden scores and let their bands take in today's, for this reason: the same code on
+            another processor.
         runs: folder of these runs; without --update it is emptied first.
         jobs: cells at a time.
     """
     from benchmark.workflows import bless, regression
 
     console = Console(highlight=False)
-    if update is not None:
+    if widen is not None:
+        if update is not None or keep_bands:
+            raise UserError("--widen stands alone: it keeps the golden scores, which --update replaces.")
+        bless.widen(widen, Path(runs), jobs, console)
+    elif update is not None:
         bless.bless(update, Path(runs), jobs, console, keep_bands=keep_bands)
     elif keep_bands:
         raise UserError("--keep_bands goes with --update REASON.")

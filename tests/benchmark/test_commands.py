@@ -286,6 +286,7 @@ def test_an_own_method_alone_runs_through_a_suite(monkeypatch: pytest.MonkeyPatc
         ("publish runs/quick --weights rain/unet/seed0", "give --weights CELL and --as TASK/NAME together"),
         ("ship x --as y", "x is no folder of a cell: give one such as"),
         ("regression --keep_bands", "--keep_bands goes with --update REASON"),
+        ("regression --update why --widen why", "--widen stands alone"),
         ("bless --keep-bands", "argument --update: expected one argument"),
         ("join --suite quick", "argument --model: expected one argument"),
         ("leaderboard --paper dmgn", "unknown table 'dmgn': did you mean dmgn-"),

@@ -83,6 +83,32 @@ def test_kept_bands_need_to_be_there(tmp_path: Path) -> None:
     assert held["cells"] == moved
 
 
+def test_bands_take_in_what_another_processor_gives_and_golden_scores_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goldens = bless.goldens([record(20, seed) for seed in (0, 1, 2)], {})
+    before = {metric: [list(pair) for pair in pairs] for metric, pairs in goldens[KEY].items()}
+    assert bless.widened_by([record(20.1)], goldens) == []
+    assert goldens[KEY] == before
+    named = [f"{KEY} psnr of background", f"{KEY} psnr of reflection"]
+    assert bless.widened_by([record(20.5)], goldens) == named
+    assert goldens[KEY]["psnr"] == [
+        [20, pytest.approx(0.5 * 2**0.5, rel=1e-4)],
+        [21, pytest.approx(0.5 * 2**0.5, rel=1e-4)],
+    ]
+    assert goldens[KEY]["ssim"] == before["ssim"]
+    assert regression.check([record(20.5)], goldens, [KEY]) == []
+    monkeypatch.setattr(regression, "GOLDENS", tmp_path / "goldens.json")
+    monkeypatch.setattr(regression, "measure", lambda *_, **__: [record(22)])
+    bless.save(goldens, "the first ones")
+    bless.widen("another processor", tmp_path, None, Console())
+    held = read_json(tmp_path / "goldens.json")
+    assert held["log"][-1]["reason"] == f"another processor; wider: {', '.join(named)}"
+    assert held["cells"][KEY]["psnr"][0] == [20, pytest.approx(2 * 2**0.5, rel=1e-4)]
+    with pytest.raises(UserError, match="say in a few words"):
+        bless.widen("because", tmp_path, None, Console())
+
+
 def test_every_cell_of_the_suite_has_golden_values() -> None:
     assert set(regression.read()) == {str(cell.path) for cell in suite.load(regression.SUITE)}
 
