@@ -86,16 +86,17 @@ def rising(table: Sequence[Line]) -> list[str]:
 
 
 def below(table: Sequence[Line]) -> list[str]:
-    """Which methods do not beat the answers that look at nothing, and what their suite says of it."""
+    """Which methods do not beat what looks at nothing, and what their suite says of these and of the unranked."""
     bar = trivial(table)
     if bar is None:
         return []
     worse = [line for line in table if line.ranked and psnr(line) < psnr(bar) and line.first.method not in TRIVIAL]
-    if not worse:
-        return []
-    names = ", ".join(line.first.label for line in worse)
-    said = [f"Below {TRIVIAL[bar.first.method]} ({psnr(bar):.2f} dB), which looks at nothing: {names}."]
-    return said + [f"{line.first.label}: {why}" for line in worse if (why := _why(line.first))]
+    said = []
+    if worse:
+        names = ", ".join(line.first.label for line in worse)
+        said.append(f"Below {TRIVIAL[bar.first.method]} ({psnr(bar):.2f} dB), which looks at nothing: {names}.")
+    unranked = [line for line in table if not line.ranked]
+    return said + [f"{line.first.label}: {why}" for line in [*worse, *unranked] if (why := _why(line.first))]
 
 
 def _why(record: Record) -> str:

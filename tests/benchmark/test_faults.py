@@ -63,6 +63,14 @@ def working(runs: Path) -> list[int]:
     return [process.pid for process in written if process is not None and process.alive()]
 
 
+def two_working(runs: Path) -> list[int]:
+    """Processes that work on a cell, once there are two, or after a minute."""
+    deadline = time.monotonic() + 60
+    while len(working(runs)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return working(runs)
+
+
 @pytest.mark.slow("test_what_a_killed_runner_left_behind_ends")
 def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     path, runs, whole = suite(tmp_path, 10), tmp_path / "runs", tmp_path / "whole"
@@ -109,10 +117,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
 def test_what_a_killed_runner_left_behind_ends(tmp_path: Path) -> None:
     path, runs = suite(tmp_path, 2), tmp_path / "runs"
     runner = start(path, runs, seconds=600)
-    deadline = time.monotonic() + 60
-    while len(working(runs)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    orphans = working(runs)
+    orphans = two_working(runs)
     assert len(orphans) == 2
     runner.kill()
     runner.communicate()
@@ -126,9 +131,7 @@ def test_what_a_killed_runner_left_behind_ends(tmp_path: Path) -> None:
 def test_an_interrupted_runner_says_so_and_the_next_one_goes_on(tmp_path: Path) -> None:
     path, runs = suite(tmp_path, 1), tmp_path / "runs"
     runner = start(path, runs, seconds=600)
-    deadline = time.monotonic() + 60
-    while len(working(runs)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    two_working(runs)
     runner.send_signal(signal.SIGINT)
     said = finish(runner)
     assert runner.returncode == 2, said
@@ -301,9 +304,7 @@ def test_an_unwritable_folder_is_told(small_disk: Path, tmp_path: Path) -> None:
 def test_status_tells_who_runs_what_and_whose_runner_is_gone(tmp_path: Path) -> None:
     path, runs = suite(tmp_path, 1), tmp_path / "runs"
     runner = start(path, runs, seconds=600)
-    deadline = time.monotonic() + 60
-    while len(working(runs)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    two_working(runs)
 
     def status() -> str:
         command = [sys.executable, "-m", "benchmark", "status", str(path), "--runs", str(runs)]

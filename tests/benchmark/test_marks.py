@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -69,6 +70,11 @@ def test_tables_say_which_rows_do_not_beat_what_looks_at_nothing(monkeypatch: py
     monkeypatch.setattr(suite, "load", lambda name: cells)
     monkeypatch.setattr(catalogue, "suites", lambda: {"tiny": "tiny.yaml"})
     assert notes.below(table)[1:] == ["DMGN: It sees a tenth of what it needs."]
+    apart = [
+        dataclasses.replace(line, unlike="it was judged on others") for line in table if line.first.method == "dmgn"
+    ]
+    others = [line for line in table if line.first.method != "dmgn"]
+    assert notes.below([*others, *apart]) == ["DMGN: It sees a tenth of what it needs."], "unranked, it has its reason"
     with pytest.raises(UserError, match="method DMGN: note 3"):
         suite.cells_of({"datasets": ["Digits"], "methods": [{**row, "note": 3}]}, "tiny")  # type: ignore[typeddict-item]
 
