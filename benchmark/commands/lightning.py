@@ -134,7 +134,7 @@ def test(arguments: list[str]) -> None:
         return
     weights = of_file(checkpoint) if checkpoint else None
     data_digest = write_data_digest(folder / "data.json", data.files())
-    cell = Cell("test", names[0], names[1], int(config["seed_everything"]), "", complete)
+    cell = Cell("test", names[0], names[1], int(config["seed_everything"]), "", "", complete)
     identities = cell.identities()
     key = of_value([cell.key(), weights])
     record = records.Record(
@@ -144,6 +144,7 @@ def test(arguments: list[str]) -> None:
         seed=int(config["seed_everything"]),
         title=method.card.title,
         variant="",
+        data_variant="",
         window=scored.window,
         identities=identities,
         key=key,

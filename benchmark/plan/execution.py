@@ -207,7 +207,8 @@ class Job:
         dataset: folder of the data set in that suite's records.
         method: folder of the method, likewise.
         seed: of the run.
-        variant: what sets the method's row apart.
+        variant: what sets the method's row apart, for people.
+        data_variant: what sets the data set's row apart, likewise.
     """
 
     config: Config
@@ -221,6 +222,7 @@ class Job:
     method: str = ""
     seed: int = 0
     variant: str = ""
+    data_variant: str = ""
 
     FILE = "cell.json"
 

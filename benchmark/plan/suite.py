@@ -13,7 +13,7 @@ from benchmark.errors import UserError, unknown
 from benchmark.files import read_yaml
 from benchmark.plan import catalogue, contents, identity, precision
 from benchmark.plan.execution import Config, Options
-from benchmark.plan.names import safe_name
+from benchmark.plan.names import safe_name, slug
 
 PAPER = "-paper"
 """How the names of suites end that have the papers' sizes."""
@@ -25,7 +25,10 @@ _METHOD_KEYS = {*_DATASET_KEYS, "only", "precision", "seeds", "note"}
 
 
 class Row(TypedDict, total=False):
-    """A row of a suite's data sets or methods; the keys are those of the YAML file."""
+    """A row of a suite's data sets or methods; the keys are those of the YAML file.
+
+    ``variant`` is for people; ``only`` has the data sets' folders.
+    """
 
     name: Required[str]
     variant: str
@@ -66,10 +69,11 @@ class Cell:
 
     Attributes:
         suite: name of the suite.
-        dataset: folder of the data set in records: its file's name, and its variant.
+        dataset: folder of the data set in records: its file's name, and its variant's slug.
         method: folder of the method in records, likewise.
         seed: seeds initial weights and the training stream.
-        variant: what sets the method's row apart; may be empty.
+        variant: what sets the method's row apart, for people; may be empty.
+        data_variant: what sets the data set's row apart, likewise.
         config: what ``unblend fit --config`` takes: model, data, seed_everything, trainer; the
             parts that change a result, and none that do not.
         devices: that it asks for; None for as many as the run gives each cell. No result depends on it.
@@ -81,6 +85,7 @@ class Cell:
     method: str
     seed: int
     variant: str
+    data_variant: str
     config: Config
     devices: int | None = None
     note: str = ""
@@ -188,31 +193,46 @@ def cells_of(suite: Suite, name: str, path: Path | None = None) -> list[Cell]:
             raise UserError(f"suite {path}: it names no {key}.")
     datasets = [_row(path, row, "dataset") for row in suite["datasets"]]
     methods = [_row(path, row, "method") for row in suite["methods"]]
+    folders = [folder(dataset, entry) for dataset, entry in datasets]
+    for method, _ in methods:
+        for wanted in method.get("only", []):
+            if wanted not in folders:
+                raise UserError(f"suite {path}: only of {method['name']}: {unknown('data set', str(wanted), folders)}")
     cells: dict[Path, Cell] = {}
-    for dataset, dataset_entry in datasets:
+    for (dataset, dataset_entry), data_folder in zip(datasets, folders, strict=True):
         for method, method_entry in methods:
-            if _folder(dataset, dataset_entry) not in method.get("only", [_folder(dataset, dataset_entry)]):
+            if data_folder not in method.get("only", folders):
                 continue
             for seed in method.get("seeds", suite.get("seeds", [0])):
                 cell = Cell(
                     name,
-                    _folder(dataset, dataset_entry),
-                    _folder(method, method_entry),
+                    data_folder,
+                    folder(method, method_entry),
                     seed,
                     method.get("variant", ""),
+                    dataset.get("variant", ""),
                     _config(suite, dataset, dataset_entry, method, method_entry, seed),
                     method.get("devices", dataset.get("devices")),
                     method.get("note", ""),
                 )
                 if cell.path in cells:
-                    raise UserError(f"suite {path}: {cell.name} stands twice; give one of them a variant.")
+                    raise UserError(f"suite {path}: {cell.name} stands twice; give one of them another variant.")
                 cells[cell.path] = cell
     return list(cells.values())
 
 
-def _folder(row: Row, entry: catalogue.Entry) -> str:
-    """Folder of a row: its file's name and, after a hyphen, its variant."""
-    return f"{entry.folder}-{row['variant']}" if row.get("variant") else entry.folder
+def folder(row: Row, entry: catalogue.Entry) -> str:
+    """Folder of a row in records: its file's name and, after a hyphen, its variant's slug.
+
+    Args:
+        row: of a suite's data sets or methods.
+        entry: of its class.
+
+    Raises:
+        UserError: its variant cannot name a folder.
+    """
+    variant = row.get("variant")
+    return f"{entry.folder}-{slug(row['name'], 'variant', variant)}" if variant else entry.folder
 
 
 def _row(path: Path, row: Any, kind: str) -> tuple[Row, catalogue.Entry]:
@@ -221,7 +241,7 @@ def _row(path: Path, row: Any, kind: str) -> tuple[Row, catalogue.Entry]:
     if "name" not in row:
         raise UserError(f"suite {path}: a {kind} has no name: {row}.")
     if row.get("variant"):
-        safe_name(f"suite {path}", "variant", row["variant"])
+        slug(f"suite {path}: {kind} {row['name']}", "variant", row["variant"])
     _check_keys(f"suite {path}: budget of {row['name']}", row.get("budget", {}), set(BUDGET))
     _check_seeds(f"suite {path}: {kind} {row['name']}", row.get("seeds", [0]))
     devices = row.get("devices", 1)

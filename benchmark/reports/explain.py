@@ -70,7 +70,7 @@ def explain(path: Path, console: Console) -> None:
         if column.metric == "psnr" and (column.layer in targets or column.layer == "average")
     ]
     near = {min(range(len(known)), key=lambda i: abs(known[i].psnr - value)) for *_, value in reported}
-    console.print(f"{record.label} on {record.dataset}: {' and '.join(record.targets)} of {len(record.ids)} images")
+    console.print(f"{record.label} on {record.data_label}: {' and '.join(record.targets)} of {len(record.ids)} images")
     table = Table()
     for head in ("protocol", "compared as", "PSNR over", "PSNR (dB)", "SSIM", "", *(f"{t.id}" for t, *_ in reported)):
         table.add_column(head, justify="right" if head in ("PSNR (dB)", "SSIM") else "left")
@@ -115,7 +115,7 @@ def _suite(folder: Path, console: Console) -> None:
     for head in ("data set", "method", "seed", "gain"):
         table.add_column(head, justify="right" if head == "gain" else "left")
     for record, gain in gains:
-        table.add_row(record.dataset, record.label, str(record.seed), f"{gain:+.2f}")
+        table.add_row(record.data_label, record.label, str(record.seed), f"{gain:+.2f}")
     table.add_row("mean", "", "", f"{fmean(gain for _, gain in gains):+.2f}")
     Console(file=console.file, width=max(console.width, 100), highlight=False).print(table)
 

@@ -17,7 +17,10 @@ KEY = "record"
 """Column of both tables that tells records apart: the first digits of the score key."""
 
 SCORES = ("suite", "dataset", "method", "variant", "seed", "protocol", "image", "layer", *METRICS, KEY)
-RECORDS = (KEY, "suite", "dataset", "method", "title", "variant", "seed", "images_seen", "model", "data", "commit")
+RECORDS = (
+    KEY, "suite", "dataset", "data_variant", "method", "title", "variant", "seed",
+    "images_seen", "model", "data", "commit",
+)  # fmt: skip
 """``model`` and ``data`` are the complete configuration, as JSON."""
 
 KINDS = (".csv", ".parquet")
@@ -51,7 +54,10 @@ def configurations(records: Iterable[Record]) -> Iterator[Row]:
     for record in records:
         yield {
             KEY: _key(record),
-            **{name: getattr(record, name) for name in ("suite", "dataset", "method", "title", "variant", "seed")},
+            **{
+                name: getattr(record, name)
+                for name in ("suite", "dataset", "data_variant", "method", "title", "variant", "seed")
+            },
             "images_seen": record.training["images_seen"],
             **{part: json.dumps(record.config.get(part), sort_keys=True) for part in ("model", "data")},
             "commit": record.provenance.get("commit"),
@@ -112,8 +118,12 @@ def _parquet(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
 def latex(found: tables.Lines) -> str:
     """One LaTeX table for each data set (packages booktabs and inputenc's UTF-8); the best of each metric is bold."""
     parts = []
-    for dataset, table in found.items():
-        parts += [r"\begin{table}", r"\centering", rf"\caption{{{_tex(dataset + ': ' + tables.about(table))}}}"]
+    for table in found.values():
+        parts += [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_tex(f'{table[0].first.data_label}: {tables.about(table)}')}}}",
+        ]
         parts += [r"\begin{tabular}{lrrrrr}", r"\toprule"]
         heads = ["Method", *(_tex(scale.heading) for scale in SCALES.values()), "Parameters"]
         parts += [" & ".join(heads) + r" \\", r"\midrule"]

@@ -92,7 +92,8 @@ class Column:
     @property
     def head(self) -> str:
         """Its heading: the task, and below it data set and protocol."""
-        name = self.dataset.partition("-")[2] or self.dataset
+        first = self.lines[0].first
+        name = first.data_variant or first.data_label
         return f"[{self.task}](leaderboards/{self.suite}/README.md)<br>{name}, {self.lines[0].protocol}"
 
     def gain(self, title: str) -> float:

@@ -149,9 +149,10 @@ def matrix(found: Lines) -> tuple[list[str], list[tuple[str, list[TableCell]]]]:
             values.setdefault(line.first.method, {})[dataset] = cell
     order = sorted(names, key=lambda method: (-len(values[method]), names[method], method))
     heads = []
-    for dataset, table in found.items():
+    for table in found.values():
         target = notes.target_of(table)
-        heads.append(f"{dataset}: {target[0]}" if len(target) == 1 else dataset)
+        name = notes.leading(table).first.data_label
+        heads.append(f"{name} ({target[0]})" if len(target) == 1 else name)
     return heads, [(names[method], [values[method].get(dataset, TableCell()) for dataset in found]) for method in order]
 
 
@@ -171,8 +172,8 @@ def markdown(suite: str, found: Lines) -> str:
         datasets, rows = matrix(found)
         parts += ["## Methods × data sets", "", MATRIX, ""]
         parts += grid(["method", *datasets], [[name, *(cell.text for cell in row)] for name, row in rows], left=1)
-    for dataset, table in found.items():
-        parts += [f"## {dataset}", "", escaped(about(table)), ""]
+    for table in found.values():
+        parts += [f"## {escaped(notes.leading(table).first.data_label)}", "", escaped(about(table)), ""]
         parts += grid(list(HEADER), [cells(line) for line in table], left=3)
         said = notes.of(table)
         parts += [f"- {escaped(note)}" for note in said] + ([""] if said else [])
@@ -261,6 +262,7 @@ def _dataset(tables: Mapping[str, Sequence[Line]]) -> dict[str, object]:
     own, table = next(iter(tables.items()))
     under = {protocol: {line.first.method: line for line in lines} for protocol, lines in tables.items()}
     return {
+        "title": notes.leading(table).first.data_label,
         "about": about(table),
         "protocol": own,
         "target": notes.target_of(table),

@@ -29,9 +29,9 @@ def show(found: Mapping[str, Sequence[Line]], console: Console) -> None:
         console: to print on.
     """
     narrow = Console(file=console.file, width=min(console.width, WIDTH) if console.is_terminal else WIDTH)
-    for dataset, lines in found.items():
+    for lines in found.values():
         bar = notes.trivial(lines)
-        title = f"{dataset}, judged by {tables.judged_by(lines)}; {tables.protocol_text(lines)}"
+        title = f"{lines[0].first.data_label}, judged by {tables.judged_by(lines)}; {tables.protocol_text(lines)}"
         table = Table(
             title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
         )

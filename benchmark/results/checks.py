@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.metrics.protocols import PROTOCOLS
-from benchmark.plan.names import safe_name
+from benchmark.plan.names import check_slug, safe_name
 from benchmark.results import records
 from benchmark.results.records import Record
 
@@ -61,9 +61,9 @@ def sound(path: Path) -> Record:
 
 def problems(record: Record) -> Iterator[str]:
     """What is wrong with a record that has the right fields; nothing, if all is well."""
-    for kind in ("suite", "dataset", "method"):
+    for kind, check in (("suite", safe_name), ("dataset", check_slug), ("method", check_slug)):
         try:
-            safe_name("record", kind, getattr(record, kind))
+            check("record", kind, getattr(record, kind))
         except UserError as error:
             yield str(error).removeprefix("record: ").removesuffix(".")
     if type(record.seed) is not int or record.seed < 0:
@@ -105,7 +105,7 @@ _NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
 
 
 def _types(record: Record) -> Iterator[str]:
-    for name in ("title", "variant", "window", "key", "score_key", "data_digest"):
+    for name in ("title", "variant", "data_variant", "window", "key", "score_key", "data_digest"):
         if not isinstance(getattr(record, name), str):
             yield f"{name} is no text"
     if not isinstance(record.checkpoint_sha256, str | None):

@@ -28,7 +28,7 @@ from benchmark.metrics.scales import METRICS
 from benchmark.metrics.scores import Scores
 from benchmark.plan.execution import Config, Cost, Provenance, Training
 
-SCHEMA = 3
+SCHEMA = 4
 LEVELS_UP = 4
 """How many folders above a record's the folder ``images`` may lie."""
 
@@ -55,7 +55,8 @@ class Record:
         method: folder of the method.
         seed: of the run.
         title: name of the method for people.
-        variant: what sets the method's row apart from its default; may be empty.
+        variant: what sets the method's row apart from its default, for people; may be empty.
+        data_variant: what sets the data set's row apart from its default, likewise.
         window: the LMSE's window where images are small, such as ``8×8 at step 4``; else empty.
         identities: of ``method``, ``data``, ``training`` and ``metrics``, such as ``unet@2``.
         key: of the cell: its configuration, seed and the first three identities.
@@ -80,6 +81,7 @@ class Record:
     seed: int
     title: str
     variant: str
+    data_variant: str
     window: str
     identities: dict[str, str]
     key: str
@@ -100,6 +102,12 @@ class Record:
         """Title and variant of the method in one."""
         own = self.variant.removeprefix(self.title).lstrip(", ")
         return f"{self.title}, {own}" if own else self.title
+
+    @property
+    def data_label(self) -> str:
+        """Name and variant of the data set in one, such as ``Haze, SOTS indoor``."""
+        name = self.config["data"]["class_path"].split(".")[-2:][0].replace("_", " ").capitalize()
+        return f"{name}, {self.data_variant}" if self.data_variant else name
 
     @property
     def protocol(self) -> str:

@@ -132,7 +132,7 @@ def rows() -> list[tuple[str, ...]]:
         method = f"{record.title} ({record.variant})" if record.variant not in ("", record.title) else record.title
         identity, (cast, seconds) = of_identity(record), one.measured()
         table.append(
-            (one.name, method, budget(record), record.dataset, ", ".join(record.targets),
+            (one.name, method, budget(record), record.data_label, ", ".join(record.targets),
              f"{record.mean('psnr'):.2f}", "–" if identity is None else f"{identity:.2f}",
              "–" if cast is None else f"{100 * cast:.1f}", "–" if seconds is None else f"{seconds:.1f}", size)
         )  # fmt: skip

@@ -108,7 +108,8 @@ class Attempt:
         own = place.cell
         job = Job(
             own.config, self.execution, place.key, identities=own.identities(),
-            suite=own.suite, dataset=own.dataset, method=own.method, seed=own.seed, variant=own.variant,
+            suite=own.suite, dataset=own.dataset, method=own.method, seed=own.seed,
+            variant=own.variant, data_variant=own.data_variant,
         )  # fmt: skip
         job.write(place.directory)
         if not (place.directory / "last.ckpt").is_file():

@@ -143,8 +143,9 @@ class Place:
             raise UserError(f"record {self.stored(key)}: its score key is another one; remove it and run again.")
         cell = self.cell
         return dataclasses.replace(
-            record, suite=cell.suite, dataset=cell.dataset, method=cell.method, variant=cell.variant
-        )
+            record, suite=cell.suite, dataset=cell.dataset, method=cell.method,
+            variant=cell.variant, data_variant=cell.data_variant,
+        )  # fmt: skip
 
     def failure(self) -> Failure | None:
         """How it failed, with the code as it is now."""

@@ -245,6 +245,7 @@ def score(directory: Path) -> None:
             seed=job.seed,
             title=method.card.title,
             variant=job.variant,
+            data_variant=job.data_variant,
             window=scored.window,
             identities=job.identities,
             key=job.key,

@@ -52,7 +52,8 @@ def record(
     """
     found = scores(psnr, protocols)
     made = Record(
-        suite="quick", dataset="digits", method=method, seed=seed, title=method.upper(), variant="", window="",
+        suite="quick", dataset="digits", method=method, seed=seed, title=method.upper(), variant="", data_variant="",
+        window="",
         identities={"method": f"{method}@1", "data": "digits@1", "training": "training@1", "metrics": "metrics@1"},
         key="f" * 64, score_key="5" * 64, data_digest="d" * 64, checkpoint_sha256=None,
         spec={"layers": list(LAYERS), "scored": list(LAYERS), "target": list(target), "ordered": True,

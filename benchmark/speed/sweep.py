@@ -63,8 +63,9 @@ def ten_milliseconds(half: str, directory: Path) -> None:
     else:
         one = made.record(
             job.method, job.seed, [[10 + 1 / 3] * 2] * IMAGES, suite=job.suite, dataset=job.dataset,
-            variant=job.variant, config=job.config, identities=job.identities, key=job.key,
-            score_key=str(job.score_key), data_digest=read_json(directory / "data.json")["digest"],
+            variant=job.variant, data_variant=job.data_variant, config=job.config,
+            identities=job.identities, key=job.key, score_key=str(job.score_key),
+            data_digest=read_json(directory / "data.json")["digest"],
             training=read_json(directory / "fit.json")["training"],
         )  # fmt: skip
         records.write(Path(str(job.record)), one)

@@ -82,8 +82,7 @@ def with_method(name: str, row: suite.Row, images: int | None) -> suite.Suite:
     rows: list[str | suite.Row] = []
     for named in held["datasets"]:
         dataset: suite.Row = {"name": named} if isinstance(named, str) else named
-        folder = catalogue.dataset(dataset["name"]).folder
-        folder += f"-{dataset['variant']}" if dataset.get("variant") else ""
+        folder = suite.folder(dataset, catalogue.dataset(dataset["name"]))
         budget = images or most.get(folder) or min(most.values(), default=None)
         if budget:
             dataset = {**dataset, "budget": {**dataset.get("budget", {}), "images": budget}}
@@ -110,7 +109,7 @@ def standing(method: str, folder: Path, console: Console) -> None:
     groups: dict[str, compare.Groups] = {}
     for record in found:
         groups.setdefault(record.method, {}).setdefault((record.suite, record.dataset), []).append(record)
-    for dataset, lines in collection.lines(found).items():
+    for lines in collection.lines(found).values():
         own = next((line for line in lines if line.first.method == method), None)
         if own is None:
             continue
@@ -118,13 +117,13 @@ def standing(method: str, folder: Path, console: Console) -> None:
         if score and score.rank:
             ranked = sum(line.ranked for line in lines)
             console.print(
-                f"{dataset}: {own.first.label} has {score.text(digits)} dB ({score.interval(digits)}), "
+                f"{own.first.data_label}: {own.first.label} has {score.text(digits)} dB ({score.interval(digits)}), "
                 f"rank {score.rank} of {ranked} by {judged_by(lines)}",
                 markup=False,
                 soft_wrap=True,
             )
         else:
-            console.print(f"{dataset}: {notes.note(own, lines)}", markup=False, soft_wrap=True)
+            console.print(f"{own.first.data_label}: {notes.note(own, lines)}", markup=False, soft_wrap=True)
     results = []
     for other in sorted(methods - {method}):
         for key in sorted(groups[method].keys() & groups[other].keys()):

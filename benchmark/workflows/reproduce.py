@@ -147,19 +147,18 @@ def as_suite(published: Sequence[Record]) -> suite.Suite:
             parts[part].pop(linked, None)
         budget = {key: parts["data"].pop(key) for key in BUDGET if key in parts["data"]}
         budget = {key: value for key, value in budget.items() if value is not None}
-        dataset = _row(paths["data"], record.dataset, parts["data"])
+        dataset = _row(paths["data"], record.data_variant, parts["data"])
         if datasets.setdefault(record.dataset, dataset) != dataset:
             raise UserError(f"records of {record.dataset} differ in the data's options: reproduce them one by one.")
-        method = _row(paths["model"], record.method, parts["model"])
+        method = _row(paths["model"], record.variant, parts["model"])
         methods.append(
             {**method, "only": [record.dataset], "seeds": [record.seed], "precision": precision, "budget": budget}
         )
     return {"datasets": list(datasets.values()), "methods": methods}
 
 
-def _row(class_path: str, folder: str, options: Options) -> suite.Row:
-    """A suite's row that gets a given folder in records."""
-    variant = folder.partition("-")[2]
+def _row(class_path: str, variant: str, options: Options) -> suite.Row:
+    """A suite's row that gets a record's folder."""
     row = suite.Row(name=class_path, init_args=options)
     return {**row, "variant": variant} if variant else row
 

@@ -16,7 +16,7 @@ from benchmark.metrics import METRICS, lmse_window
 from benchmark.plan import catalogue, identity, suite
 from benchmark.plan.contents import of_value, write_data_digest
 from benchmark.plan.execution import UNKNOWN_COST, UNTRAINED, Config, Options, Training
-from benchmark.plan.names import safe_name
+from benchmark.plan.names import slug
 from benchmark.results import provenance, records, samples
 from benchmark.results.records import SUPPLIED, Record
 from benchmark.scoring import outputs
@@ -43,11 +43,13 @@ class Row:
         suite: name.
         dataset: folder of the data set in its records.
         options: of the data set's class.
+        variant: what sets the data set's row apart, for people.
     """
 
     suite: str
     dataset: str
     options: Options
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,12 @@ def place(entry: catalogue.Entry, options: Options, asked: str | None) -> Row:
             if data["class_path"] == entry.class_path and all(
                 held.get(option, defaults.get(option)) == asked_of.get(option) for option in compared
             ):
-                return Row(name, cell.dataset, held)
+                return Row(name, cell.dataset, held, cell.data_variant)
     if asked is not None:
         told = ", ".join(f"{option} {value}" for option, value in given.items()) or "no options"
         raise UserError(f"suite {asked} has no data set {entry.name} with {told}: see `unblend list suites`.")
-    return Row(SUITE, f"{entry.folder}-{given['source']}" if "source" in given else entry.folder, given)
+    variant = str(given.get("source", ""))
+    return Row(SUITE, suite.folder({"name": entry.name, "variant": variant}, entry), given, variant)
 
 
 def score(
@@ -135,7 +138,7 @@ def score(
     Raises:
         UserError: something about the pictures forbids a score; all of it is told, and nothing is written.
     """
-    method = safe_name("--name", "network", said.name)
+    method = slug("--name", "network", said.name)
     if not folder.is_dir():
         raise UserError(f"no folder {folder}: name the folder of your network's pictures.")
     data: LayerDataModule = entry.load()(**row.options, root=root)
@@ -185,6 +188,7 @@ def score(
         seed=0,
         title=said.name,
         variant=f"{VARIANT}, resized" if reader.sizes else VARIANT,
+        data_variant=row.variant,
         window="" if side == 20 else f"{side}×{side} at step {step}",
         identities=known,
         key=key,

@@ -72,7 +72,8 @@ def light(half: str, directory: Path, job: Job) -> None:
     }  # fmt: skip
     made = records.Record(
         suite=job.suite, dataset=job.dataset, method=job.method, seed=job.seed, title=job.method,
-        variant=job.variant, window="", identities=job.identities, key=job.key, score_key=str(job.score_key),
+        variant=job.variant, data_variant=job.data_variant, window="",
+        identities=job.identities, key=job.key, score_key=str(job.score_key),
         data_digest=read_json(directory / "data.json")["digest"], checkpoint_sha256=None,
         spec={
             "layers": ["a", "b"], "scored": ["a", "b"], "target": ["a", "b"], "derived": [], "ordered": True,

@@ -260,7 +260,7 @@ def test_a_methods_page_has_its_rows_curves_and_pictures(tmp_path: Path) -> None
     found = published_folder(tmp_path)
     suites = {"quick": collection.lines([one.record for one in found])}
     page = measured.of_method(METHODS["UNet"], suites, found)
-    row = "| [digits](../tasks/digits.md) | <best> | 25.00 | 20.00 | +5.00 | 0.500 | 12 | 640 |"
+    row = "| [Digits](../tasks/digits.md) | <best> | 25.00 | 20.00 | +5.00 | 0.500 | 12 | 640 |"
     assert row.replace("<best>", "&lt;best&gt;") in page.text
     assert "`leaderboards/quick/README.md`" in page.text
     assert '<polyline class="curve"' in page.text

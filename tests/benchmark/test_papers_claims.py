@@ -357,8 +357,8 @@ def test_options_are_compared_with_those_of_the_papers_row_of_the_same_name() ->
     held = record("dmgn", 30.0, options=options).config
     config = {**held, "model": {"class_path": "methods.cascade_gan.CascadeGAN", "init_args": options}}
     named = record("dmgn", 30.0)
-    assert sizes.differences(_of(named, method="cascade_gan-PAGAN", config=config)) == ("width 32 (64)",)
-    other = sizes.differences(_of(named, method="cascade_gan-PAGAN, correcting", config=config))
+    assert sizes.differences(_of(named, method="cascade_gan-pagan", config=config)) == ("width 32 (64)",)
+    other = sizes.differences(_of(named, method="cascade_gan-pagan-correcting", config=config))
     assert other == ("synthesis given (ugan)", "width 32 (64)"), "no row of this name: the defaults"
 
 

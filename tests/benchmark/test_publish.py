@@ -61,7 +61,7 @@ def test_spoilt_records_are_refused_each_with_its_reason_and_nothing_is_copied(p
         ({"checkpoint_sha256": "0" * 64}, "its weights are others than those that were scored"),
         ({"protocols": ["mine@1"]}, "unknown protocol 'mine@1'"),
         ({"arrays": {**record["arrays"], "sha256": "0" * 64}}, "its checksum does not fit seed0.safetensors"),
-        ({"schema": 2}, "schema 2, this version reads 3"),
+        ({"schema": 2}, "schema 2, this version reads 4"),
         ({"suite": "elsewhere"}, "suite elsewhere is not one of the project's"),
     ):
         restore = spoil(project, "unet", **changes)

@@ -139,7 +139,7 @@ def test_tables_for_others_hold_every_score_and_configuration(tmp_path: Path) ->
 
 def test_a_number_is_explained_by_its_conventions_and_the_papers(tmp_path: Path) -> None:
     stream = io.StringIO()
-    path = collection.COMMITTED / "clouds/records/clouds-rice1, generated/color_attenuation/seed0.json"
+    path = collection.COMMITTED / "clouds/records/clouds-rice-i-generated/color_attenuation/seed0.json"
     explain.explain(path, Console(file=stream, width=200))
     said = stream.getvalue()
     assert "nearest to the paper" in said

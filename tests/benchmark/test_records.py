@@ -94,8 +94,8 @@ def spoilt(text: str, **changes: Any) -> str:
     [
         (lambda text: text[: len(text) // 2], "missing or not whole"),
         (lambda text: "[]", "missing or not whole"),
-        (lambda text: spoilt(text, schema=99), "schema 99, this version reads 3; remove it and run the suite again"),
-        (lambda text: spoilt(text, schema=2, rows=[]), "schema 2, this version reads 3; remove it and run the suite"),
+        (lambda text: spoilt(text, schema=99), "schema 99, this version reads 4; remove it and run the suite again"),
+        (lambda text: spoilt(text, schema=2, rows=[]), "schema 2, this version reads 4; remove it and run the suite"),
         (lambda text: text.replace('"method"', '"mehtod"'), "fields mehtod, method"),
         (lambda text: spoilt(text, images=3), "its fields are not what they should be"),
         (lambda text: spoilt(text, images={"count": 2, "digest": "0" * 32}), "the list of its images, images/000"),
@@ -227,3 +227,8 @@ def test_git_shows_a_change_of_scores_as_a_table(tmp_path: Path) -> None:
 )
 def test_a_label_names_the_method_once(variant: str, label: str) -> None:
     assert record(title="PAGAN", variant=variant).label == label
+
+
+@pytest.mark.parametrize(("variant", "label"), [("", "Digits"), ("MNIST, few", "Digits, MNIST, few")])
+def test_a_label_names_the_data_set(variant: str, label: str) -> None:
+    assert record(data_variant=variant).data_label == label

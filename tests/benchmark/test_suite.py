@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.plan import catalogue, suite
+from benchmark.plan import catalogue, names, suite
 
 
 def write(path: Path, **value: Any) -> str:
@@ -70,11 +70,24 @@ def test_a_suite_is_methods_times_datasets_times_seeds(tmp_path: Path) -> None:
         ({"method": ["UNet"]}, "unknown key 'method': did you mean methods"),
         ({"methods": [{"name": "UNet", "varient": "x"}]}, "unknown key 'varient': did you mean variant"),
         ({"budget": {"image": 3}, "methods": [{"name": "UNet", "budget": {"image": 3}}]}, "did you mean images"),
-        ({"methods": ["UNet", "UNet"]}, "stands twice; give one of them a variant"),
+        ({"methods": ["UNet", "UNet"]}, "stands twice; give one of them another variant"),
+        (
+            {"methods": [{"name": "UNet", "variant": "Two, wide"}, {"name": "UNet", "variant": "two wide"}]},
+            "digits × unet-two-wide × seed 0 stands twice",
+        ),
+        (
+            {"methods": [{"name": "UNet", "only": ["digit"]}]},
+            "only of UNet: unknown data set 'digit': did you mean digits",
+        ),
         ({"methods": []}, "names no methods"),
         ({"methods": [{"variant": "x"}]}, "has no name"),
-        ({"methods": [{"name": "UNet", "variant": "../../x"}]}, "variant '../../x' cannot name a folder"),
-        ({"datasets": [{"name": "Digits", "variant": "/etc"}]}, "variant '/etc' cannot name a folder"),
+        ({"methods": [{"name": "UNet", "variant": "../.."}]}, r"method UNet: variant '../..' cannot name a folder"),
+        ({"datasets": [{"name": "Digits", "variant": "日本"}]}, "variant '日本' cannot name a folder"),
+        (
+            {"datasets": [{"name": "Digits", "variant": 2}]},
+            "dataset Digits: variant 2: give a text of at most 100 signs",
+        ),
+        ({"datasets": [{"name": "Digits", "variant": "a\nb"}]}, "give a text of at most 100 signs in one line"),
         ({"seeds": ["../0"]}, "seed '../0' is not a whole number"),
         ({"seeds": []}, r"seeds \[\]: give a list"),
         ({"methods": [{"name": "UNet", "seeds": 1}]}, "method UNet: seeds 1: give a list"),
@@ -84,6 +97,24 @@ def test_a_suite_is_methods_times_datasets_times_seeds(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_suite_is_said(tmp_path: Path, value: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         suite.load(write(tmp_path / "s.yaml", **value))
+
+
+def test_folders_are_slugs_and_titles_carry_what_they_were_given(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "s.yaml",
+        datasets=[{"name": "Digits", "variant": "Set5 × Set14, SIR²"}],
+        methods=[{"name": "UNet", "variant": "../../Wide (1.5), bf16", "only": ["digits-set5-set14-sir2"]}],
+    )
+    (cell,) = suite.load(path)
+    assert str(cell.path) == "digits-set5-set14-sir2/unet-wide-1.5-bf16/seed0"
+    assert (cell.data_variant, cell.variant) == ("Set5 × Set14, SIR²", "../../Wide (1.5), bf16")
+
+
+@pytest.mark.parametrize("name", list(catalogue.suites()))
+def test_every_folder_of_the_projects_suites_is_a_slug(name: str) -> None:
+    for cell in suite.load(name):
+        names.check_slug(name, "data set", cell.dataset)
+        names.check_slug(name, "method", cell.method)
 
 
 def test_unknown_suites_and_broken_yaml(tmp_path: Path) -> None:

@@ -118,14 +118,14 @@ def test_the_record_can_be_read_checked_and_tells_what_was_judged(tmp_path: Path
     for name, mixture in zip(batch.ids, batch.mixture, strict=True):
         write_photo(folder / f"{name}.png", Photo(mixture, None, 8))
     record, _ = scored(folder, tmp_path)
-    path = tmp_path / "score/records/haze/Mine/seed0.json"
+    path = tmp_path / "score/records/haze/mine/seed0.json"
     assert checks.read(path).supplied
     assert [one.record.variant for one in collection.collect([tmp_path / "score"])] == ["outputs supplied"]
     assert record.provenance["trained_on"] == ["BSDS500"]
     assert record.cost["parameters"] is None
     done = subprocess.run(["sha256sum", "-c", str(path.with_suffix(".sha256"))], cwd=folder, check=False)
     assert done.returncode == 0
-    assert (tmp_path / "score/samples/haze/Mine/seed0/0.json").is_file()
+    assert (tmp_path / "score/samples/haze/mine/seed0/0.json").is_file()
     before = record.key
     write_photo(folder / f"{batch.ids[0]}.png", Photo(batch.mixture[1], None, 8))
     assert scored(folder, tmp_path)[0].key != before
@@ -195,7 +195,7 @@ def test_the_row_stands_in_the_suite_that_has_the_data() -> None:
     assert row.options["train_source"] == "bsds500"
     assert supplied.place(rain, {"source": "rain100l"}, "cross_task").suite == "cross_task"
     assert supplied.place(rain, {"source": "rain200h"}, None) == supplied.Row(
-        "score", "rain-rain200h", {"source": "rain200h"}
+        "score", "rain-rain200h", {"source": "rain200h"}, "rain200h"
     )
     for options in ({"size": 64}, {"size": 128, "evaluation_images": 48}):  # embedded pictures are no real set's
         assert supplied.place(rain, options, None).suite in ("score", "quick", "smoke", "tasks")

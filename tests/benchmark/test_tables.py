@@ -25,13 +25,18 @@ def record(method: str = "unet", psnr: float = 20.0, layers: int = 2, **changes:
     return made(method, psnr=[[psnr, psnr + 2][:layers], [psnr + 4, psnr + 6][:layers]], **changes)
 
 
+RAINY = {
+    "dataset": "rain-heavy", "data_variant": "Heavy", "target": ["background"],
+    "config": {**made("any").config, "data": {"class_path": "datamodules.rain.Rain", "init_args": {}}},
+}  # fmt: skip
+
 FOUND = [
     record("nmf", 10),
-    record("nmf", 10, dataset="rain", target=["background"]),
+    record("nmf", 10, **RAINY),
     record("unet"),
     record("unet", 21, seed=1),
     record("dark", 40, layers=1),
-    record("dark", 40, layers=1, dataset="rain", target=["background"]),
+    record("dark", 40, layers=1, **RAINY),
 ]
 
 
@@ -49,13 +54,13 @@ def test_rebuilding_changes_no_byte_whatever_the_order(tmp_path: Path) -> None:
 
 def test_markdown_has_matrix_targets_and_layers() -> None:
     text = tables.markdown("quick", collection.lines(FOUND))
-    assert "| method | digits | rain: background |" in text
+    assert "| method | Digits | Rain, Heavy (background) |" in text
     assert "| NMF | 13.00 (2) | 12.00 (2) |" in text
     assert "| DARK | – | 42.00 (1) |" in text
     assert "| 1 | UNET |  | 2 | 2 | 23.50 ± 0.71 | 21.50 … 25.50 | 23.05 ± 0.71 | 0.470 ± 0.014 |" in text
     assert "judged by the mean over background and reflection; image formation: sum; protocol: rgb@1. made up." in text
     assert "judged by the background; image formation" in text
-    digits = text[text.index("## digits") : text.index("## rain")]
+    digits = text[text.index("## Digits") : text.index("## Rain, Heavy")]
     assert "- DARK does not give reflection: without every target layer it is ranked layer by layer only." in digits
     assert "| – | DARK |  | 1 | 2 |  |  |  |  |  |  | 12 |" in digits
     assert "| DARK |  | 1 | 42.00 | 41.55 | 0.840 | 0.024 | 0.0001 |  |  |  |  |  |  |" in digits
@@ -97,7 +102,7 @@ def test_csv_has_a_line_for_each_record_and_protocol() -> None:
     assert [row["protocol"] for row in rows[:4]] == ["rgb@1", "rgb-uniform@1"] * 2
     dark = next(row for row in own if row["method"] == "dark" and row["dataset"] == "digits")
     assert (dark["psnr"], dark["layers"], dark["psnr_by_layer"]) == ("", "background", "42")
-    dark = next(row for row in own if row["method"] == "dark" and row["dataset"] == "rain")
+    dark = next(row for row in own if row["method"] == "dark" and row["dataset"] == "rain-heavy")
     assert (dark["psnr"], dark["target"]) == ("42", "background")
     unet = next(row for row in rows if row["method"] == "unet" and row["protocol"] == "rgb-uniform@1")
     assert (float(unet["psnr"]), unet["psnr_by_layer"], unet["of"]) == (
@@ -109,6 +114,7 @@ def test_csv_has_a_line_for_each_record_and_protocol() -> None:
 def test_json_has_all_that_the_tables_show_under_every_protocol() -> None:
     value = json.loads(tables.results_json("quick", collection.under_each_protocol(FOUND)))
     digits = value["datasets"]["digits"]
+    assert [one["title"] for one in value["datasets"].values()] == ["Digits", "Rain, Heavy"]
     assert (digits["protocol"], digits["target"]) == ("rgb@1", ["background", "reflection"])
     unet = next(line for line in digits["lines"] if line["method"] == "unet")
     scores = unet["scores"]["rgb@1"]
@@ -143,7 +149,7 @@ def test_the_command_shows_any_protocol_that_is_stored(tmp_path: Path, capsys: p
         place(tmp_path / "quick", one)
     cli.main(["leaderboard", str(tmp_path / "quick"), "--protocol", "rgb-uniform", "--latex"])
     said = capsys.readouterr().out
-    assert "digits, judged by the mean over background and reflection; rgb-uniform@1" in said
+    assert "Digits, judged by the mean over background and reflection; rgb-uniform@1" in said
     assert "24.50 ± 0.71" in said
     assert "albedo: not stored under rgb-uniform@1, only under intrinsic@1" in said
     written = {path.name for path in (tmp_path / "quick").iterdir()}

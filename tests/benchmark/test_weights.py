@@ -272,9 +272,9 @@ def test_what_ships_is_listed_and_offered(
     size = weights.find("digits/unet").path.stat().st_size / 1e6
     cast, seconds = weights.find("digits/unet").measured()
     assert cast is not None
-    told = f"digits {layers} {record.mean('psnr'):.2f} – {100 * cast:.1f} {seconds:.1f} {size:.1f}"
+    told = f"Digits {layers} {record.mean('psnr'):.2f} – {100 * cast:.1f} {seconds:.1f} {size:.1f}"
     assert listed[1] == f"digits/unet U-Net Digits, embedded, 64 images {told}"
-    assert listed[2].startswith("rain/pagan PAGAN Rain, embedded, 64 images rain ")
+    assert listed[2].startswith("rain/pagan PAGAN Rain, embedded, 64 images Rain ")
     path = weights.FOLDER / "rain/pagan/record.json"
     path.rename(tmp_path / "aside.json")
     assert "missing or not whole" in "".join(row[1] for row in weights.rows())

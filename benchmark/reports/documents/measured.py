@@ -48,23 +48,25 @@ class Rows:
 
     Attributes:
         suite: its name.
-        dataset: its name.
         lines: all of the data set's, the best first.
         own: places of the method's among them.
     """
 
     suite: str
-    dataset: str
     lines: Sequence[Line]
     own: list[int]
+
+    @property
+    def label(self) -> str:
+        """The data set's name."""
+        return tables.escaped(self.lines[0].first.data_label)
 
     @property
     def title(self) -> str:
         """The data set's name, which leads to its task."""
         folder = tasks.of(self.lines[0].first).folder
         known = any(entry.folder == folder for entry in catalogue.datasets().values())
-        name = tables.escaped(self.dataset)
-        return f"[{name}](../tasks/{folder}.md)" if known else name
+        return f"[{self.label}](../tasks/{folder}.md)" if known else self.label
 
 
 def of_task(task: str, suites: Suites) -> str:
@@ -76,14 +78,12 @@ def of_task(task: str, suites: Suites) -> str:
     """
     parts = ["## What was measured", ""]
     for suite, datasets in suites.items():
-        for dataset, lines in datasets.items():
+        for lines in datasets.values():
             if class_of(lines[0].first, "data") != task:
                 continue
             bar = notes.trivial(lines)
-            parts += [
-                f"**{tables.escaped(dataset)}** ({tables.protocol_text(lines)}; judged by {tables.judged_by(lines)})",
-                "",
-            ]
+            name = tables.escaped(lines[0].first.data_label)
+            parts += [f"**{name}** ({tables.protocol_text(lines)}; judged by {tables.judged_by(lines)})", ""]
             parts += [row(["method", "PSNR (dB)", "over what looks at nothing (dB)", "SSIM"])]
             parts += [row(["---", "---:", "---:", "---:"])]
             for line in lines:
@@ -128,11 +128,11 @@ def row(cells: Sequence[str]) -> str:
 
 def _rows(entry: Entry, suites: Suites) -> Iterator[Rows]:
     """In the page's order of tasks."""
-    every = [(suite, dataset, lines) for suite, held in suites.items() for dataset, lines in held.items()]
-    for suite, dataset, lines in sorted(every, key=lambda one: tasks.place(tasks.of(one[2][0].first))):
+    every = [(suite, lines) for suite, held in suites.items() for lines in held.values()]
+    for suite, lines in sorted(every, key=lambda one: tasks.place(tasks.of(one[1][0].first))):
         own = [place for place, line in enumerate(lines) if class_of(line.first, "model") == entry.name]
         if own:
-            yield Rows(suite, dataset, lines, own)
+            yield Rows(suite, lines, own)
 
 
 def _table(every: Sequence[Rows]) -> str:
@@ -185,7 +185,7 @@ def _curves(every: Sequence[Rows]) -> str:
         if shown:
             drawn = plots.curves(shown, "training images seen", "PSNR on the select role (dB)")
             names = "".join(f'<li class="c{place}"><i></i>{escape(name)}</li>' for place, (name, _) in enumerate(shown))
-            figures.append(f"<figure><figcaption>{escape(one.dataset)}</figcaption>{drawn}<ul>{names}</ul></figure>")
+            figures.append(f"<figure><figcaption>{one.label}</figcaption>{drawn}<ul>{names}</ul></figure>")
     if not figures:
         return ""
     said = "PSNR on the select role (dB) against the images seen in training."
@@ -220,5 +220,5 @@ def _look(one: Rows, place: int, image: Image, shown: dict[str, Path]) -> list[s
             figures.append(f"<figure markdown>\n{said}\n</figure>")
     instead = f" Test images are not passed on; this is one of embedded pictures ({image.made_of})."
     said = f"{_variant(one.lines[place])}, image {image.id}.{instead if image.made_of else ''}"
-    text = f"**{tables.escaped(one.dataset)}**, {tables.escaped(said)}"
+    text = f"**{one.label}**, {tables.escaped(said)}"
     return [text, "", '<div class="strip" markdown>', *figures, "</div>", ""]

@@ -29,11 +29,6 @@ Head = dict[str, object]
 """A column: its text, whether the first click sorts the largest first, what it holds, and whether it is shown."""
 
 
-def identity(*names: str) -> str:
-    """An anchor; names may hold spaces."""
-    return "/".join(name.replace(" ", "_") for name in names)
-
-
 def head(text: str, falling: bool = False, hint: str = "") -> Head:
     """A column's head.
 
@@ -50,7 +45,7 @@ def view(suite: str, dataset: str, task: Task, under: dict[str, list[Line]], twi
 
     Args:
         suite: of the records.
-        dataset: its name.
+        dataset: its folder.
         task: that it is of.
         under: its lines under each protocol, the task's own first.
         twice: whether another suite has a data set of this name.
@@ -59,16 +54,17 @@ def view(suite: str, dataset: str, task: Task, under: dict[str, list[Line]], twi
     layers = tables.scored_layers(table)
     reported = [_reported(line) for line in table]
     fixed = _fixed_heads(any(reported))
-    name = dataset.removeprefix(task.folder).lstrip("- ,") or _source(table)
+    first = table[0].first
+    name = first.data_variant or _source(table)
     return {
-        "id": identity(suite, dataset),
+        "id": f"{suite}/{dataset}",
         "suite": suite,
-        "dataset": dataset,
+        "dataset": first.data_label,
         "task": task.folder,
         "label": f"{name} ({suite})" if twice else name,
         "target": " and ".join(notes.target_of(table)),
         "about": tables.about(table),
-        "licence": str(table[0].first.spec.get("licence", "")),
+        "licence": str(first.spec.get("licence", "")),
         "notes": notes.of(table),
         "judged": tables.judged_by(table),
         "protocols": [[protocol, PROTOCOLS[protocol].meaning] for protocol in under],
@@ -94,7 +90,7 @@ def _source(table: Sequence[Line]) -> str:
 def _row(line: Line) -> list[str]:
     """Title, variant, and the method's part of the anchor."""
     title = line.first.title
-    return [title, line.first.label.removeprefix(title).removeprefix(", "), identity(line.first.method)]
+    return [title, line.first.label.removeprefix(title).removeprefix(", "), line.first.method]
 
 
 def _score_heads(table: Sequence[Line]) -> list[Head]:

@@ -87,7 +87,7 @@ def text(name: str, record: Record, moved: float | None, cast: float | None, sec
         "",
         f"- Learnt from: {weights.budget(record)}; the budget is all that it saw.",
         f"- Parameters: {record.cost['parameters']:,}, in {bits}.",
-        f"- Scored on: {record.dataset}, {len(record.ids)} images, {' and '.join(record.targets)}, once, after the "
+        f"- Scored on: {record.data_label}, {len(record.ids)} images, {' and '.join(record.targets)}, once, after the "
         "checkpoint was chosen on other images.",
         *([f"- The mixture itself has {identity:.2f} dB there."] if identity is not None else []),
         *([f"- Their mean colour comes out {100 * cast:.1f} % of full scale off."] if cast is not None else []),
