@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
@@ -264,6 +265,9 @@ def test_it_is_not_testable_where_the_better_or_a_trained_row_is_below_what_look
     assert both.why == "dmgn is below the mixture itself; pix2pix is below the mixture itself"
     prior = judged(blind, record("dmgn", 30.0), record("nmf", 28.0), test=Greater("dmgn", ("nmf",)))
     assert prior.text == "holds", "what is not trained is what it is"
+    base = dataclasses.replace(record("dmgn", 28.0), method="dmgn-base")
+    ablation = judged(blind, record("dmgn", 30.0), base, test=Greater("dmgn", ("dmgn-base",)))
+    assert ablation.text == "holds", "a part without which it fails is what the claim is of"
     alone = judged(record("dmgn", 30.0), record("pix2pix", 28.0))
     assert alone.why == "no record of identity or half_mixture, which it has to be above"
 

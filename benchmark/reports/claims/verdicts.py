@@ -168,9 +168,11 @@ def _better(claim: Claim, test: Greater, other: str, rows: Mapping[str, Group]) 
         return Finding(other, "not testable", (str(error).removesuffix("."),))
     measured = (apart.difference, apart.low, apart.high)
     if other not in TRIVIAL:
-        # A prior is what it is; what was trained and is below an answer that looks at nothing has not learnt its task.
-        judged = {test.better: both.a, **({other: both.b} if b[0].training["images_seen"] else {})}
-        if below := _below(claim.metric, judged, both, rows):
+        # A prior is what it is; a rival that was trained and is below an answer that looks at nothing has not learnt
+        # its task. That the method itself fails without one of its parts is what a claim on that part says.
+        ablation = a[0].config["model"]["class_path"] == b[0].config["model"]["class_path"]
+        rival = b[0].training["images_seen"] and not ablation
+        if below := _below(claim.metric, {test.better: both.a, **({other: both.b} if rival else {})}, both, rows):
             return Finding(other, "not testable", below, *measured)
     sign = 1 if SCALES[claim.metric].higher_is_better else -1
     low, high = sorted((sign * apart.low, sign * apart.high))
