@@ -110,6 +110,11 @@ def test_folders_are_slugs_and_titles_carry_what_they_were_given(tmp_path: Path)
     assert (cell.data_variant, cell.variant) == ("Set5 × Set14, SIR²", "../../Wide (1.5), bf16")
 
 
+def test_cross_task_is_a_view_of_the_tasks_own_suites() -> None:
+    own = {(str(cell.path), cell.key()) for name in ("reflection", "rain", "haze") for cell in suite.load(name)}
+    assert {(str(cell.path), cell.key()) for cell in suite.load("cross_task")} <= own
+
+
 @pytest.mark.parametrize("name", list(catalogue.suites()))
 def test_every_folder_of_the_projects_suites_is_a_slug(name: str) -> None:
     for cell in suite.load(name):
