@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmark.plan import catalogue
+from benchmark.plan.precision import FULL
 from benchmark.plan import suite as suites
 from benchmark.results import marks, provenance
 from benchmark.results.records import Record
@@ -76,13 +77,27 @@ def of(table: Sequence[Line]) -> list[str]:
         of = marks.older(line.first, "method")
         said += [f"{line.first.label} is {of}."] if of else []
         said += [apart] if (apart := note(line, table)) else []
-    return [*said, *below(table), *rising(table)]
+    return [*said, *below(table), *rising(table), *precisions(table)]
 
 
 def rising(table: Sequence[Line]) -> list[str]:
     """Which methods had more to learn, in a sentence; none where all had ended."""
     names = [line.first.label for line in table if learning(line)]
-    return [f"Still learning when the budget ended: {', '.join(names)}."] if names else []
+    return [f"Still learning when the budget ended: {'; '.join(names)}."] if names else []
+
+
+def precisions(table: Sequence[Line]) -> list[str]:
+    """In which precision methods were trained, a sentence each; none where all were in the same."""
+    used: dict[str, list[str]] = {}
+    for line in table:
+        for record in line.records:
+            if record.training["images_seen"]:
+                names = used.setdefault(str(record.training.get("precision", FULL)), [])
+                if line.first.label not in names:
+                    names.append(line.first.label)
+    if len(used) < 2:
+        return []
+    return [f"Trained in {name}: {'; '.join(rows)}." for name, rows in sorted(used.items())]
 
 
 def below(table: Sequence[Line]) -> list[str]:
@@ -93,7 +108,7 @@ def below(table: Sequence[Line]) -> list[str]:
     worse = [line for line in table if line.ranked and psnr(line) < psnr(bar) and line.first.method not in TRIVIAL]
     said = []
     if worse:
-        names = ", ".join(line.first.label for line in worse)
+        names = "; ".join(line.first.label for line in worse)
         said.append(f"Below {TRIVIAL[bar.first.method]} ({psnr(bar):.2f} dB), which looks at nothing: {names}.")
     unranked = [line for line in table if not line.ranked]
     return said + [f"{line.first.label}: {why}" for line in [*worse, *unranked] if (why := _why(line.first))]

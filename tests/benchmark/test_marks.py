@@ -57,6 +57,16 @@ def test_tables_say_which_rows_were_still_learning() -> None:
     assert notes.rising([line for line in table if line.first.method == "dmgn"]) == []
 
 
+def test_tables_say_what_was_trained_in_which_precision() -> None:
+    low: Any = {**made.record().training, "precision": "bf16-mixed"}
+    learnt = [made.record(method="unet", title="U-Net, wide", training=low), made.record(method="dmgn", title="DMGN")]
+    untrained: Any = {**made.record().training, "images_seen": 0}
+    records = [*learnt, made.record(method="nmf", title="NMF", training=untrained)]
+    table = statistics.table([(record,) for record in records])
+    assert notes.precisions(table) == ["Trained in 32-true: DMGN.", "Trained in bf16-mixed: U-Net, wide."]
+    assert notes.precisions([line for line in table if line.first.method != "unet"]) == []
+
+
 def test_tables_say_which_rows_do_not_beat_what_looks_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     levels = {"unet": 30.0, "dmgn": 20.0, "identity": 25.0, "half_mixture": 10.0}
     records = [
