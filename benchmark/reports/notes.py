@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmark.plan import catalogue
-from benchmark.plan.precision import FULL
 from benchmark.plan import suite as suites
+from benchmark.plan.precision import FULL
 from benchmark.results import marks, provenance
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line, target_layers
