@@ -40,12 +40,12 @@ def safe_name(where: str, kind: str, name: Any) -> str:
 
 
 def slug(where: str, kind: str, title: Any) -> str:
-    """The folder of a title: small letters, digits, ``_`` and single dots and hyphens, such as ``rice1-own-pairs``.
+    """The folder of a title: small letters, digits, ``_`` and single dots and hyphens, such as ``rice-i-own-pairs``.
 
     Args:
         where: it stands, for the message.
         kind: of thing that it names.
-        title: for people, such as ``RICE1, own pairs``.
+        title: for people, such as ``RICE-I, own pairs``.
 
     Raises:
         UserError: nothing of it could name a folder, or too much.
