@@ -235,7 +235,7 @@ def test_what_is_too_large_and_what_could_not_be_published_does_not_ship(here: P
     other = weights.FOLDER / "haze/large/model.safetensors"
     other.parent.mkdir(parents=True)
     with open(other, "wb") as stream:
-        stream.truncate(60_000_000 - 10_000 - weights.find("digits/unet").path.stat().st_size)
+        stream.truncate(30_000_000 - 10_000 - weights.find("digits/unet").path.stat().st_size)
     cells = {"digits/wide": "digits/unet-wide", "digits/other": "digits/unet", "rain/pagan": "rain/cascade_gan"}
     large, unsound, together = ship_each(here, **cells)
     path.write_text(before)
@@ -244,7 +244,7 @@ def test_what_is_too_large_and_what_could_not_be_published_does_not_ship(here: P
     assert "MB, at most 10.0 MB ship: train it with a smaller width" in large[1].splitlines()[-1]
     for message in ("changes that were not committed", "its weights are others than"):
         assert message in unsound[1].splitlines()[-1]
-    said = "those that ship have 60.0 MB, all together at most 60.0 MB: train it with a smaller width, or remove"
+    said = "those that ship have 30.0 MB, all together at most 30.0 MB: train it with a smaller width, or remove"
     assert said in together[1].splitlines()[-1]
     assert sorted(weights.shipped()) == ["digits/unet", "rain/pagan"]
 

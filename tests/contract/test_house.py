@@ -140,3 +140,10 @@ def test_rooms_and_files_are_small() -> None:
     for path in [*FILES, *MODULES]:
         lines = path.read_text().count("\n")
         assert lines <= MOST_LINES, f"{path} has {lines} lines"
+
+
+def test_a_clone_stays_small() -> None:
+    named = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    sizes = {Path(name): (ROOT / name).stat().st_size for name in named.split("\0") if name and (ROOT / name).is_file()}
+    assert sum(sizes.values()) <= 60_000_000, "a clone's working tree"
+    assert sum(size for path, size in sizes.items() if path.parts[0] == "leaderboards") <= 45_000_000
