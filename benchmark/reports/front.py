@@ -91,10 +91,9 @@ class Column:
 
     @property
     def head(self) -> str:
-        """Its heading: the task, and below it data set and protocol."""
-        first = self.lines[0].first
-        name = first.data_variant or first.data_label
-        return f"[{self.task}](leaderboards/{self.suite}/README.md)<br>{name}, {self.lines[0].protocol}"
+        """Its heading: the task, and below it what sets the data set apart, and the protocol."""
+        below = ", ".join(filter(None, (self.lines[0].first.data_variant, self.lines[0].protocol)))
+        return f"[{self.task}](leaderboards/{self.suite}/README.md)<br>{below}"
 
     def gain(self, title: str) -> float:
         """By how much a method is better than what looks at nothing (dB); 0 where that cannot be said."""
