@@ -58,7 +58,7 @@ class RmNet(TrainedMethod):
         supervision="unpaired", layers=(2,), scales=(1,), ordered_only=True,
         reconstructed=(
             "both networks learn side by side, where the authors train synthesis first; removal's losses do not reach "
-            "synthesis; nine residual blocks; the data's mixtures are the real photographs"
+            "synthesis; the data's mixtures are the real photographs"
         ),
     )  # fmt: skip
     smallest = 32
