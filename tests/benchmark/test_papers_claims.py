@@ -253,8 +253,12 @@ def test_it_is_not_testable_without_a_record_of_each_row() -> None:
 def test_it_is_not_testable_while_a_row_was_still_learning() -> None:
     verdict = judged(BLIND, record("dmgn", 30.0), record("pix2pix", 20.0, curve=RISING))
     assert (verdict.text, verdict.why) == ("not testable", "pix2pix was still learning")
+    assert judged(BLIND, record("dmgn", 30.0, curve=RISING), record("pix2pix", 20.0)).text == "holds", "it is ahead"
+    assert judged(BLIND, record("dmgn", 20.0), record("pix2pix", 30.0, curve=RISING)).text == "does not hold"
+    even = judged(BLIND, record("dmgn", 30.0, spread=3.0, curve=RISING), record("pix2pix", 30.0, spread=3.0))
+    assert even.why == "dmgn was still learning"
     seeds = [record("dmgn", 30.0), record("dmgn", 30.1, 1, curve=RISING)]
-    assert judged(BLIND, *seeds, record("pix2pix", 20.0)).why == "dmgn was still learning"
+    assert judged(BLIND, *seeds, record("pix2pix", 35.0)).why == "dmgn was still learning"
 
 
 def test_it_is_not_testable_where_the_better_or_a_trained_row_is_below_what_looks_at_nothing() -> None:

@@ -34,12 +34,13 @@ ABOUT = f"""# Which claims of the papers hold
   where the whole interval is outside the tolerance.
 - **… at reduced size**: a row that decides it is not as in its paper: another option of its method, or smaller
   pictures. The paper's options are the defaults of the method's class, and over them those of the row of the same name
-  in the suite that ends in `{PAPER}`. How steps are taken and how many images were seen do not count: a row that is
-  still learning is not judged.
+  in the suite that ends in `{PAPER}`. How steps are taken and how many images were seen do not count: a row that lags
+  while it is still learning is not judged.
 - **undecided**: zero is in the interval, or the difference is within what seeds vary.
-- **not testable**: there is no record; a row was still learning (its best score on the select role rose by more than
-  {RISE} dB in the last quarter of its budget); the row that should be better, or a trained rival of another method, is
-  below an answer that looks at nothing, by the claim's metric, or no such answer was scored; or nobody can measure it.
+- **not testable**: there is no record; a row that is not ahead was still learning (its best score on the select role
+  rose by more than {RISE} dB in the last quarter of its budget); the row that should be better, or a trained rival of
+  another method, is below an answer that looks at nothing, by the claim's metric, or no such answer was scored; or
+  nobody can measure it.
 
 Differences are the first row minus the other, with the interval. One seed says nothing about what training varies.
 """

@@ -158,8 +158,6 @@ def _better(claim: Claim, test: Greater, other: str, rows: Mapping[str, Group]) 
     pair = (test.better, other)
     if not set(pair) <= set(rows):
         return Finding(other, "not testable")
-    if why := _learning(pair, rows):
-        return Finding(other, "not testable", why)
     a, b = rows[test.better], rows[other]
     try:
         both = compare.sides(a, b, claim.metric, layer=claim.target)
@@ -167,6 +165,12 @@ def _better(claim: Claim, test: Greater, other: str, rows: Mapping[str, Group]) 
     except (UserError, ValueError) as error:
         return Finding(other, "not testable", (str(error).removesuffix("."),))
     measured = (apart.difference, apart.low, apart.high)
+    sign = 1 if SCALES[claim.metric].higher_is_better else -1
+    low, high = sorted((sign * apart.low, sign * apart.high))
+    # More training could only widen the lead of a row that is ahead.
+    ahead = test.better if low > 0 else other if high < 0 else None
+    if why := _learning([name for name in pair if name != ahead], rows):
+        return Finding(other, "not testable", why, *measured)
     if other not in TRIVIAL:
         # A prior is what it is; a rival that was trained and is below an answer that looks at nothing has not learnt
         # its task. That the method itself fails without one of its parts is what a claim on that part says.
@@ -174,9 +178,7 @@ def _better(claim: Claim, test: Greater, other: str, rows: Mapping[str, Group]) 
         rival = b[0].training["images_seen"] and not ablation
         if below := _below(claim.metric, {test.better: both.a, **({other: both.b} if rival else {})}, both, rows):
             return Finding(other, "not testable", below, *measured)
-    sign = 1 if SCALES[claim.metric].higher_is_better else -1
-    low, high = sorted((sign * apart.low, sign * apart.high))
-    if low <= 0 <= high:
+    if ahead is None:
         return Finding(other, "undecided", (f"zero is in the interval against {other}",), *measured)
     known = [compare.seed_variance(group, claim.metric, both.layers, both.protocol) for group in (a, b)]
     noise = math.sqrt(sum(filter(None, known)))
