@@ -23,7 +23,7 @@ from benchmark.training.lightning_cli import UnblendCLI
 from datamodules.base import LayerDataModule
 from datamodules.picture_task import PictureTask
 
-KEPT = ("layers", "mixing")
+KEPT = ("layers", "mixing", "pairing")
 """Options of a data set that say what its task is, whichever pictures it is made of."""
 
 SIZE = 192
