@@ -37,7 +37,7 @@ class Pair:
 
     @property
     def remark(self) -> str:
-        """What else differs than the time: our versions, the data's contents, the device, torch's version."""
+        """What else differs than the time: versions, the data's contents, the machine, the training's precision."""
         before, now = self.published.provenance, self.again.provenance
         old, new = self.published.identities, self.again.identities
         found = [f"{old[part]} before, {new.get(part)} now" for part in old if old[part] != new.get(part)]
@@ -45,6 +45,11 @@ class Pair:
             found.append("other data")
         if before["device"] != now["device"]:
             found.append(f"on {before['device']} before")
+        elif now["device"] == "cpu" and before["processor"] != now["processor"]:
+            found.append(f"on {before['processor']} before")
+        trained = [made.training.get("precision") for made in (self.published, self.again)]
+        if trained[0] != trained[1]:
+            found.append(f"trained in {trained[0]} before, in {trained[1]} now")
         torch = [made["versions"].get("torch") for made in (before, now)]
         if torch[0] != torch[1]:
             found.append(f"torch {torch[0]} before, {torch[1]} now")

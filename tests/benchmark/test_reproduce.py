@@ -57,6 +57,13 @@ def test_what_the_record_was_made_of_is_compared_too(project: Path) -> None:
         f"identity@0 before, {method} now, other data, on a GPU before, torch 1.0 before, {torch} now"
     )
     assert reproduce.Pair(first, first).remark == ""
+    elsewhere = dataclasses.replace(
+        first,
+        provenance={**first.provenance, "processor": "a Xeon"},
+        training={**first.training, "precision": "bf16-mixed"},
+    )
+    now = first.training.get("precision")
+    assert reproduce.Pair(elsewhere, first).remark == f"on a Xeon before, trained in bf16-mixed before, in {now} now"
 
 
 def test_a_cell_gets_as_many_threads_as_it_had(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
