@@ -15,10 +15,9 @@ import datamodules
 import methods
 from benchmark.errors import UserError
 from benchmark.metrics import METRICS
-from benchmark.plan import catalogue
+from benchmark.plan import catalogue, suite
 from benchmark.plan.contents import of_file, of_value, write_data_digest
 from benchmark.plan.execution import UNTRAINED, Training
-from benchmark.plan.suite import Cell
 from benchmark.results import records, samples
 from benchmark.scoring import latent
 from benchmark.scoring.score import score_images
@@ -115,9 +114,10 @@ def test(arguments: list[str]) -> None:
         _load(method, checkpoint)
     folder = Path(config["out"])
     complete = resolved(cli)
+    data_class, method_class = (complete[part]["class_path"] for part in ("data", "model"))
     names = [
-        catalogue.dataset(complete["data"]["class_path"]).folder,
-        catalogue.method(complete["model"]["class_path"]).folder,
+        suite.folder({"name": data_class}, catalogue.dataset(data_class)),
+        suite.folder({"name": method_class}, catalogue.method(method_class)),
     ]
     path = folder / "records" / names[0] / names[1] / f"seed{config['seed_everything']}.json"
     scored = score_images(
@@ -134,7 +134,7 @@ def test(arguments: list[str]) -> None:
         return
     weights = of_file(checkpoint) if checkpoint else None
     data_digest = write_data_digest(folder / "data.json", data.files())
-    cell = Cell("test", names[0], names[1], int(config["seed_everything"]), "", "", complete)
+    cell = suite.Cell("test", names[0], names[1], int(config["seed_everything"]), "", "", complete)
     identities = cell.identities()
     key = of_value([cell.key(), weights])
     record = records.Record(

@@ -222,7 +222,7 @@ def cells_of(suite: Suite, name: str, path: Path | None = None) -> list[Cell]:
 
 
 def folder(row: Row, entry: catalogue.Entry) -> str:
-    """Folder of a row in records: its file's name and, after a hyphen, its variant's slug.
+    """Folder of a row in records: the slugs of its file's name and, after a hyphen, of its variant.
 
     Args:
         row: of a suite's data sets or methods.
@@ -231,8 +231,8 @@ def folder(row: Row, entry: catalogue.Entry) -> str:
     Raises:
         UserError: its variant cannot name a folder.
     """
-    variant = row.get("variant")
-    return f"{entry.folder}-{slug(row['name'], 'variant', variant)}" if variant else entry.folder
+    base, variant = slug(row["name"], "file", entry.folder), row.get("variant")
+    return f"{base}-{slug(row['name'], 'variant', variant)}" if variant else base
 
 
 def _row(path: Path, row: Any, kind: str) -> tuple[Row, catalogue.Entry]:

@@ -108,6 +108,8 @@ def test_folders_are_slugs_and_titles_carry_what_they_were_given(tmp_path: Path)
     (cell,) = suite.load(path)
     assert str(cell.path) == "digits-set5-set14-sir2/unet-wide-1.5-bf16/seed0"
     assert (cell.data_variant, cell.variant) == ("Set5 × Set14, SIR²", "../../Wide (1.5), bf16")
+    entry = catalogue.Entry("Blur", "MyNets.Blur", "MyNets", "")
+    assert suite.folder({"name": "MyNets.Blur", "variant": "Wide"}, entry) == "mynets-wide"
 
 
 def test_cross_task_is_a_view_of_the_tasks_own_suites() -> None:

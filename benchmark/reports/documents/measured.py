@@ -185,7 +185,9 @@ def _curves(every: Sequence[Rows]) -> str:
         if shown:
             drawn = plots.curves(shown, "training images seen", "PSNR on the select role (dB)")
             names = "".join(f'<li class="c{place}"><i></i>{escape(name)}</li>' for place, (name, _) in enumerate(shown))
-            figures.append(f"<figure><figcaption>{one.label}</figcaption>{drawn}<ul>{names}</ul></figure>")
+            figures.append(
+                f"<figure><figcaption>{escape(one.lines[0].first.data_label)}</figcaption>{drawn}<ul>{names}</ul></figure>"
+            )
     if not figures:
         return ""
     said = "PSNR on the select role (dB) against the images seen in training."
