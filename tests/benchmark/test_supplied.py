@@ -225,5 +225,5 @@ def test_the_documentation_does_what_it_says(tmp_path: Path, unblend: Any) -> No
             continue
         done = unblend(*arguments, cwd=tmp_path, PYTHONPATH=str(Path(__file__).resolve().parents[2]))
         assert done.returncode == 0, done.stdout + done.stderr
-    assert "TV denoiser, outputs supplied on rain: background of 6 images" in done.stdout
+    assert "TV denoiser, outputs supplied on Rain: background of 6 images" in done.stdout
     assert (tmp_path / "runs/score/index.html").is_file()

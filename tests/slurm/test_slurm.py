@@ -209,6 +209,6 @@ def test_two_tasks_train_as_lightning_expects(slurm: Path, tmp_path: Path) -> No
     assert runner.returncode == 0, said
     found = records.find(tmp_path / "two/records")
     assert [(record.dataset, record.provenance["processes"]) for record in found] == [
-        ("digits", 2), ("digits-one image", 1),
+        ("digits", 2), ("digits-one-image", 1),
     ]  # fmt: skip
     assert [record.training["optimizer_steps"] for record in found] == [6, 6]
