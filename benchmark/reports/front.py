@@ -72,14 +72,12 @@ class Column:
     Attributes:
         task: its title.
         suite: with the records.
-        dataset: the one of the task that most methods were judged on.
-        lines: of that data set.
+        lines: of the task's data set that most methods were judged on.
         best: title of a method -> the best line of it.
     """
 
     task: str
     suite: str
-    dataset: str
     lines: Sequence[Line]
     best: dict[str, Line] = field(init=False)
 
@@ -105,8 +103,8 @@ def _columns(suites: Suites) -> list[Column]:
     """For each task that has records, the data set of it that most methods were judged on."""
     found: dict[str, Column] = {}
     for suite, datasets in suites.items():
-        for dataset, lines in datasets.items():
-            column = Column(tasks.of(lines[0].first).title, suite, dataset, lines)
+        for lines in datasets.values():
+            column = Column(tasks.of(lines[0].first).title, suite, lines)
             known = found.get(column.task)
             if column.best and (known is None or len(column.best) > len(known.best)):
                 found[column.task] = column
