@@ -91,6 +91,13 @@ def test_each_curve_has_its_colour_and_rises(tmp_path: Path) -> None:
     assert path.stat().st_size < 30_000
 
 
+@pytest.mark.parametrize("name", rounding.METHODS)
+def test_the_data_of_each_task_open_without_any_photographs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNBLEND_DATA", raising=False)
+    task = rounding.METHODS[name]
+    next(iter(learning.data_of(task, task.batch).train_dataloader()))
+
+
 def test_two_precisions_train_on_the_same_images_and_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = Task("UNet", {"width": 8, "depth": 1, "lr": 5e-3}, "Digits")
     monkeypatch.setattr(rounding, "METHODS", {"U-Net": tiny})

@@ -23,12 +23,11 @@ from benchmark.plan.precision import FULL, LOW, low_precision_units
 from benchmark.results.provenance import processor
 from benchmark.speed.networks.learning import SMALL_GAN, TASKS, Task, data_of, decibels, seconds_per_image, train
 from benchmark.speed.rows import Row, number, show
+from datamodules.mixing import YellowHaze
 
 METHODS = TASKS | {
     "pix2pix": Task("Pix2Pix", SMALL_GAN, "ShoesHandbags", batch=4),
-    "UGAN + PAGAN": Task(
-        "CascadeGAN", SMALL_GAN, "Haze", {"source": "dead_leaves", "mixing": "YellowHaze", "pairing": "unpaired"}, 4
-    ),
+    "UGAN + PAGAN": Task("CascadeGAN", SMALL_GAN, "Haze", {"mixing": YellowHaze(), "pairing": "unpaired"}, 4),
     "CycleGAN": Task("CycleGAN", {"width": 8, "lr": 1e-3, "cosine": True}, "Shapes", {"pairing": "unpaired"}),
     "UNIT": Task("UNIT", {"width": 8, "lr": 1e-3, "cosine": True}, "Shapes", {"pairing": "unpaired"}),
 }
