@@ -81,7 +81,9 @@ def _embedded(kind: type[LayerDataModule], given: Options) -> Options:
     """
     kept = {name: given[name] for name in KEPT if given.get(name) is not None}
     if issubclass(kind, PictureTask) and "mixing" not in kept:
-        usual = signature(kind).parameters["source"].default
+        # A class that takes no source of its own hands it on to the one that it extends.
+        taken = (signature(above).parameters for above in kind.__mro__)
+        usual = next(own["source"].default for own in taken if "source" in own)
         formation = type(kind.default_mixing(given["source"]))
         if formation is not type(kind.default_mixing(usual)):
             kept["mixing"] = formation.__name__

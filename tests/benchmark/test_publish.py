@@ -20,6 +20,7 @@ from benchmark.scoring import stand_ins
 from benchmark.speed import made
 from benchmark.workflows import publish as publishing
 from datamodules.haze import Haze
+from datamodules.superimposed import Superimposed
 
 Publish = Callable[..., tuple[int, str]]
 
@@ -197,6 +198,7 @@ def test_a_method_separates_embedded_pictures_in_the_place_of_a_real_set(tmp_pat
 def test_stand_ins_keep_the_image_formation_that_their_source_calls_for(source: str, mixing: str | None) -> None:
     kept = stand_ins._embedded(Haze, {"source": source, "mixing": None, "size": 64})
     assert kept == {"size": stand_ins.SIZE} | ({"mixing": mixing} if mixing else {})
+    assert stand_ins._embedded(Superimposed, {"source": "set5", "size": 128}) == {"size": stand_ins.SIZE}
     unpaired = stand_ins._embedded(Haze, {"source": source, "mixing": None, "pairing": "unpaired"})
     assert unpaired["pairing"] == "unpaired", "a method of unpaired data takes no other"
 
