@@ -101,7 +101,8 @@ def illustrate(folder: Path, console: Console) -> None:
     if not published:
         raise UserError(f"no record of {folder} is published: run `unblend publish {folder}` first.")
     shipped = {one.record().checkpoint_sha256: one.path for one in weights.shipped().values()}
-    for one, path in published:
+    # What is made is kept: the quick ones first, so that an end finds most of them done.
+    for one, path in sorted(published, key=lambda each: each[0].record.cost["latency_s"] or 0.0):
         shown, record = samples.folder(path), one.record
         if record.seed or samples.free(record.spec) or samples.stands_for(shown, record.key):
             continue  # a page shows a method's first seed
