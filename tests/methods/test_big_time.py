@@ -88,11 +88,22 @@ def test_the_mixture_and_its_layers_are_no_pair() -> None:
 
 def test_a_correction_begins_with_the_mixture_as_albedo() -> None:
     mixture = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) + 0.1
-    assert torch.allclose(small(residual=True).eval()(mixture)[:, 0], mixture)
-    assert not torch.allclose(small().eval()(mixture)[:, 0], mixture, atol=0.1)
+    assert torch.allclose(small(residual=True).eval().draw(mixture)[0].exp(), mixture)
+    assert not torch.allclose(small().eval().draw(mixture)[0].exp(), mixture, atol=0.1)
 
 
 @pytest.mark.parametrize("options", [{"width": 0}, {"depth": 1}, {"lights": 1}, {"relighting": -1}])
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="depth and lights at least 2"):
         small(**options)
+
+
+def test_a_separated_shading_is_at_most_1_almost_everywhere_and_the_product_stays() -> None:
+    method, mixture = small().eval(), torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.constant_(method.network.colour[-1].bias, 9.0)
+    with torch.no_grad():
+        albedo, shading = method(mixture).unbind(1)
+        drawn = torch.stack(method.draw(mixture)).sum(0).exp()
+    assert torch.allclose(albedo * shading, drawn, rtol=1e-4)
+    share = (shading.mean(1) <= 1 + 1e-6).float().mean((1, 2))
+    assert torch.all((share > 0.98) & (share < 1)), "without a factor all of it would be above"

@@ -78,7 +78,7 @@ TASKS = {
     "NAFNet": Task("NAFNet", {"width": 16, "encoder": [1, 1, 1], "middle": 1, "decoder": [1, 1, 1]}, "Rain"),
     "DMGN": Task(
         "DMGN",
-        {"width": 16, "features": "random", "levels": 2, "perceptual": 0.0, "adversarial": 0.0, "lr": 2e-3}
+        {"width": 8, "features": "random", "levels": 1, "perceptual": 0.0, "adversarial": 0.0, "lr": 2e-3}
         | {"cosine": True, "warm_up": 0.05, "clip": 1.0, "average": 0.999},
         "Rain",
         batch=4,
