@@ -16,6 +16,7 @@ import benchmark
 from benchmark.commands.main import COMMANDS
 from benchmark.plan import catalogue
 from benchmark.reports.documents import method_pages
+from benchmark.speed.networks import rounding
 from datamodules.sets.real import SETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -159,6 +160,18 @@ def test_quality_against_time_is_what_was_measured() -> None:
     for one in points:
         if one["tested"] is not None:
             assert f"{one['tested']:.2f}" in text
+
+
+def test_what_rounding_costs_is_what_was_measured() -> None:
+    held = json.loads((DOCS / "rounding.json").read_text())
+    text = (DOCS / "performance.md").read_text().partition("## bfloat16")[2].partition("\n## ")[0]
+    names = {"UNet": "U-Net"}
+    assert [[row[0], *row[4:]] for row in cells(text)[2:]] == [
+        [names.get(name, name), f"{one['images']:,}"]
+        + [f"{decibels:.2f}" for decibels in (one["trivial"], one["full"], one["low"], one["full"] - one["low"])]
+        for name, one in held.items()
+    ]
+    assert set(held) == set(rounding.METHODS)
 
 
 def test_what_the_rivals_learnt_is_what_was_measured() -> None:
