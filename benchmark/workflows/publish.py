@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from benchmark.results import checks, collection, records, samples, weights
 from benchmark.results.collection import COMMITTED, Found
 from benchmark.results.records import Record
 from benchmark.running.places import places
+
+OURS = re.compile(r"/[^\s:'\"]*/(?=(?:benchmark|datamodules|methods)/)")
+"""What stands before a file of this project in a log: where some checkout lies, also one that is not here."""
 
 TERMS = COMMITTED / "suites.json"
 """Suite with its version -> row -> digest of the terms on which its published rows compete."""
@@ -243,6 +247,7 @@ def copy(one: Found, target: Path) -> None:
         private.pop("/", None)
         for path_there, shown_as in sorted(private.items(), key=lambda pair: -len(pair[0])):
             log = log.replace(path_there, shown_as)
+        log = OURS.sub("./", log)
         write_text((target / "logs" / place).with_suffix(".txt"), log + "\n")
 
 

@@ -164,12 +164,13 @@ def test_a_log_names_no_folder_of_the_machine_though_runs_is_a_link(project: Pat
     (project / "runs").rename(elsewhere / "runs")
     (project / "runs").symlink_to(elsewhere / "runs")
     log = project / "runs/tiny/cells/digits/identity/seed0/log.txt"
-    log.write_text(f"read {elsewhere}/somewhere and {project}/else\n")
+    log.write_text(f"read {elsewhere}/somewhere and {project}/else\n/an/other/datamodules/haze.py:54: seen\n")
     status, said = publish()
     (project / "runs").unlink()
     (elsewhere / "runs").rename(project / "runs")
     assert status == 0, said
-    assert (project / "leaderboards/tiny/logs/digits/identity/seed0.txt").read_text() == "read ./somewhere and ./else\n"
+    published = (project / "leaderboards/tiny/logs/digits/identity/seed0.txt").read_text()
+    assert published == "read ./somewhere and ./else\n./datamodules/haze.py:54: seen\n"
 
 
 def test_pictures_of_research_data_stay_where_they_are(project: Path, publish: Publish) -> None:
