@@ -276,6 +276,20 @@ def test_it_is_not_testable_where_the_better_or_a_trained_row_is_below_what_look
     assert alone.why == "no record of identity or half_mixture, which it has to be above"
 
 
+def test_a_rival_below_what_looks_at_nothing_counts_where_its_paper_prints_no_better() -> None:
+    found = [record("identity", 29.0), record("dmgn", 30.0), record("pix2pix", 28.0)]
+    better = claim(BETTER)
+
+    def word(value: float, **more: Any) -> str:
+        return verdicts.verdicts([better, claim(Within("pix2pix", value, 0.5), **more)], found)[0].text
+
+    assert word(28.2) == "holds"
+    assert word(29.5) == "not testable", "it has not what its paper prints"
+    assert word(28.2, target="reflection") == "not testable", "that is another layer"
+    own = claim(Within("dmgn", 30.0, 0.5))
+    assert verdicts.verdicts([better, own], found)[0].text == "not testable", "that is another row"
+
+
 def test_against_an_answer_that_looks_at_nothing_it_is_judged_as_it_is() -> None:
     assert judged(record("identity", 29.0), record("dmgn", 28.0), test=Greater("dmgn", ("identity",))).text == (
         "does not hold"

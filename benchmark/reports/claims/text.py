@@ -39,8 +39,8 @@ ABOUT = f"""# Which claims of the papers hold
 - **undecided**: zero is in the interval, or the difference is within what seeds vary.
 - **not testable**: there is no record; a row that is not ahead was still learning (its best score on the select role
   rose by more than {RISE} dB in the last quarter of its budget); the row that should be better, or a trained rival of
-  another method, is below an answer that looks at nothing, by the claim's metric, or no such answer was scored; or
-  nobody can measure it.
+  another method, is below an answer that looks at nothing, by the claim's metric, or no such answer was scored (a rival
+  that has the score which its paper prints, as another claim here finds, counts as it is); or nobody can measure it.
 
 Differences are the first row minus the other, with the interval. One seed says nothing about what training varies.
 """
