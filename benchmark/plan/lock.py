@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.files import write_text
+from benchmark.files import read_yaml, write_text
 from benchmark.plan.syntax import DIGITS
 
 LOCK = Path(__file__).parent / "versions.lock"
@@ -73,7 +73,7 @@ def read(path: Path | None = None) -> dict[str, Locked]:
     if not path.is_file():
         return {}
     try:
-        held = yaml.load(path.read_text(), _Loader)
+        held = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}. Take it from git anew.") from error
     if held is None:
@@ -108,18 +108,6 @@ def write(locked: Mapping[str, Locked], path: Path | None = None) -> None:
 
 class _Malformed(Exception):
     """What is wrong with the file."""
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Refuses a key that stands twice, of which YAML would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", node.start_mark)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
 
 
 def _locked(name: Any, value: Any) -> Locked:

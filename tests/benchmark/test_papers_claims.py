@@ -181,7 +181,11 @@ def test_an_id_stands_once_and_a_file_is_a_list(tmp_path: Path) -> None:
         read(tmp_path, SOUND, SOUND)
     with pytest.raises(UserError, match="claim number 2: needs the keys"):
         read(tmp_path, SOUND, "two")
-    for held, message in (("a: 1", "expected a list of claims, found dict"), ("[", "it cannot be read")):
+    for held, message in (
+        ("a: 1", "expected a list of claims, found dict"),
+        ("[", "it cannot be read"),
+        ("- {id: a, id: b}", "it cannot be read .id stands twice"),
+    ):
         (tmp_path / "claims.yaml").write_text(held)
         with pytest.raises(UserError, match=message):
             reading.read(tmp_path / "claims.yaml")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from benchmark.errors import UserError, unknown
+from benchmark.files import read_yaml
 from benchmark.metrics.scales import METRICS
 from benchmark.plan import catalogue, suite
 from benchmark.reports import published
@@ -144,7 +145,7 @@ def read(file: Path) -> list[Claim]:
         UserError: it is no list of claims, or a claim is not what it should be; the message has the claim's id.
     """
     try:
-        held = yaml.safe_load(file.read_text())
+        held = read_yaml(file)
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{file}: it cannot be read ({' '.join(str(error).split())}).") from error
     if not isinstance(held, list):
