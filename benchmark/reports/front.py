@@ -10,14 +10,15 @@ from statistics import fmean
 from benchmark.files import write_text
 from benchmark.plan import catalogue
 from benchmark.plan.suite import PAPER
-from benchmark.reports import tables
+from benchmark.reports import published, tables
 from benchmark.reports.notes import LEARNING, LEARNING_MEANS, TRIVIAL, learning, psnr, trivial
 from benchmark.reports.page import tasks
+from benchmark.reports.published import of_class
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
 README = catalogue.ROOT / "README.md"
-SHOWN = 10
+SHOWN = 14
 """Methods in the matrix, at most, beside the trivial ones."""
 
 Suites = Mapping[str, Mapping[str, Sequence[Line]]]
@@ -114,16 +115,21 @@ def _columns(suites: Suites) -> list[Column]:
 def matrix(columns: Sequence[Column]) -> str:
     """Methods × tasks: PSNR of the layers that each task is for, the best of each task in bold.
 
+    The first rows are the methods that lead in a task, and those that the papers propose.
+
     Args:
         columns: the tasks.
     """
     titles = {title: line for column in columns for title, line in column.best.items()}
     blind = [title for title, line in titles.items() if line.first.method in TRIVIAL]
 
+    proposed = published.proposed()
+
     def order(title: str) -> tuple[bool, int, float, str]:
         held = [column for column in columns if title in column.best]
         leads = any(next(iter(column.best)) == title for column in held)
-        return not leads, -len(held), -fmean(column.gain(title) for column in held), title
+        own = any(of_class(titles[title].first.config.get("model"), {"class": name}) for name in proposed)
+        return not (leads or own), -len(held), -fmean(column.gain(title) for column in held), title
 
     methods = sorted(set(titles) - set(blind), key=order)
     shown = [line for column in columns for line in column.best.values()]

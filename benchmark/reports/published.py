@@ -157,13 +157,18 @@ def tables(folder: Path = FOLDER) -> dict[str, Table]:
     found: dict[str, Table] = {}
     for path in sorted(folder.glob("*.yaml")):
         paper = read_yaml(path)
-        _keys(str(path), paper, {"paper", "method", "tables"}, {"paper", "tables"})
+        _keys(str(path), paper, {"paper", "methods", "tables"}, {"paper", "tables"})
         for table in paper["tables"]:
             one = _table(str(path), paper["paper"], table)
             if one.id in found:
                 raise UserError(f"{path}: two tables are called {one.id}: rename one.")
             found[one.id] = one
     return found
+
+
+def proposed() -> set[str]:
+    """Names of the classes of the methods that the papers propose."""
+    return {name for path in FOLDER.glob("*.yaml") for name in read_yaml(path).get("methods", ())}
 
 
 def of_class(part: Any, wanted: dict[str, Any]) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.reports import front, leaderboard
+from benchmark.plan import catalogue
+from benchmark.reports import front, leaderboard, published
 from benchmark.results import collection
 from benchmark.results.statistics import MEASURES, Line
 from benchmark.speed import made
@@ -70,13 +71,18 @@ def test_the_matrix_marks_the_best_and_shows_what_is_trivial_last() -> None:
     assert table["*half of the mixture*"] == ["", "10.00"]
 
 
-def test_a_long_matrix_keeps_those_that_lead_and_names_how_many_it_leaves_out() -> None:
+def test_a_long_matrix_keeps_those_that_lead_or_are_the_papers_and_names_how_many_it_leaves_out() -> None:
     many = {f"m{place:02}": 25.0 - place / 10 for place in range(front.SHOWN + 2)}
-    found = {"rain": lines("rain", "Rain", **many), "haze": lines("haze", "Haze", last=25.0)}
+    found = {"rain": lines("rain", "Rain", DMGN=9.0, **many), "haze": lines("haze", "Haze", last=25.0)}
     text = front.parts(found)["matrix"]
     assert len(rows(text)) == 2 + front.SHOWN
-    assert "LAST" in text
-    assert "3 more methods" in text
+    assert list(rows(text))[2:5] == ["DMGN", "LAST", "M00"], "DMGN's paper is one of the five"
+    assert "4 more methods" in text
+
+
+def test_every_paper_proposes_a_method_that_is_here() -> None:
+    classes = {entry.class_path.rpartition(".")[2] for entry in catalogue.methods().values()}
+    assert {"BITSNet", "CascadeGAN", "ConvSep", "DMGN", "LiGT", "SILS"} == published.proposed() <= classes
 
 
 def test_the_status_says_what_was_run_and_what_was_not() -> None:
