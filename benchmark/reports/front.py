@@ -18,7 +18,7 @@ from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
 README = catalogue.ROOT / "README.md"
-SHOWN = 14
+SHOWN = 10
 """Methods in the matrix, at most, beside the trivial ones."""
 
 Suites = Mapping[str, Mapping[str, Sequence[Line]]]
