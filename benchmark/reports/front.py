@@ -13,7 +13,6 @@ from benchmark.plan.suite import PAPER
 from benchmark.reports import published, tables
 from benchmark.reports.notes import LEARNING, LEARNING_MEANS, TRIVIAL, learning, psnr, trivial
 from benchmark.reports.page import tasks
-from benchmark.reports.published import of_class
 from benchmark.results.records import Record
 from benchmark.results.statistics import Line
 
@@ -128,7 +127,7 @@ def matrix(columns: Sequence[Column]) -> str:
     def order(title: str) -> tuple[bool, int, float, str]:
         held = [column for column in columns if title in column.best]
         leads = any(next(iter(column.best)) == title for column in held)
-        own = any(of_class(titles[title].first.config.get("model"), {"class": name}) for name in proposed)
+        own = any(published.of_class(titles[title].first.config.get("model"), {"class": name}) for name in proposed)
         return not (leads or own), -len(held), -fmean(column.gain(title) for column in held), title
 
     methods = sorted(set(titles) - set(blind), key=order)
