@@ -49,9 +49,11 @@ class _OnceLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignor
         # It puts what << merges before the node's own keys, which may name the same: only the first call sees the file.
         if id(node) not in self._written:
             self._written.add(id(node))
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            if twice := next((key for key in keys if keys.count(key) > 1), None):
-                raise yaml.constructor.ConstructorError(None, None, f"{twice} stands twice", node.start_mark)
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+                seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         super().flatten_mapping(node)
 
 

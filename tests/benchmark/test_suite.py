@@ -102,7 +102,7 @@ def test_what_is_wrong_with_a_suite_is_said(tmp_path: Path, value: dict[str, Any
 def test_a_key_that_stands_twice_is_refused_but_for_what_is_merged(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text("seeds: [0]\ndatasets: [Digits]\nmethods: [UNet]\nseeds: [1]\n")
-    with pytest.raises(UserError, match=r"s\.yaml: not valid YAML: seeds stands twice .*line 1"):
+    with pytest.raises(UserError, match=r"s\.yaml: not valid YAML: seeds stands twice .*line 4"):
         suite.load(path)
     rows = "[&first {name: UNet, seeds: [1]}, &second {<<: *first, seeds: [2], variant: b}, {<<: *second, variant: c}]"
     path.write_text(f"seeds: [0]\ndatasets: [Digits]\nmethods: {rows}\n")
