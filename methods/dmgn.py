@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from datamodules.types import LayerBatch, LayerSpec, UserError
 from methods.base import MethodCard
-from methods.losses.adversarial import adversarial_losses
+from methods.chance import uniform
+from methods.losses.adversarial import adversarial_losses, gradient_penalty
 from methods.losses.perceptual import perceptual
 from methods.networks.deep_masking import (
     AdaptedChannelAttention,
@@ -28,6 +29,9 @@ from methods.recipe import TrainedMethod
 
 VEILS = ("rain", "haze", "cloud")
 """Noise layers that the authors' models treat apart from reflections."""
+
+PENALTY = 10.0
+"""Weight of the penalty on the critic's slope, as Gulrajani et al. (NeurIPS 2017) have it."""
 
 
 class Generated(NamedTuple):
@@ -89,8 +93,8 @@ class DMGN(TrainedMethod):
         title="DMGN", paper="Feng et al., Deep-Masking Generative Network", year=2021, supervision="paired",
         layers=(2,), channels=(3,), scales=(1,), ordered_only=True, residual=True,
         reconstructed=(
-            "He's start for 3×3 convolutions, zero for the last of each generator; the critic of Eq. 14 is made "
-            "Lipschitz by spectral normalisation, where the text gives no stabiliser"
+            "He's start for 3×3 convolutions, zero for the last of each generator; the critic of Eq. 14 has a penalty "
+            "on its slope and no normalisation, where the text gives no stabiliser"
         ),
     )  # fmt: skip
     version: ClassVar[int] = 2
@@ -145,7 +149,7 @@ class DMGN(TrainedMethod):
         if refined:
             sources = 3 * width if by_source else width
             self.refine = RefiningGenerator(sources, width, cell, not self.veil, checkpointing=checkpointing)
-        self.critic = PatchDiscriminator(6, width, spectral=True) if self.weights[2] else None
+        self.critic = PatchDiscriminator(6, width, norm="none", bias=False) if self.weights[2] else None
 
     def separate(self, mixture: Tensor, seeds: list[int]) -> Tensor:
         coarse, noise, refined, *_ = self.generate(2 * mixture - 1)
@@ -196,8 +200,11 @@ class DMGN(TrainedMethod):
         if found.refined is not None:  # Eq. 15
             losses["generators"] = loss + self._likeness(found.refined, [], background, known[:1])
             if self.critic is not None:
-                generator, losses["critic"] = adversarial_losses(self.critic, found.refined, background, mixture)
+                generator, critic = adversarial_losses(self.critic, found.refined, background, mixture)
                 losses["generators"] = losses["generators"] + self.weights[2] * generator  # Eq. 13 and 14
+                between = background.lerp(found.refined.detach(), uniform(background, batch.ids, "penalty"))
+                pairs = torch.cat([between, mixture], 1)
+                losses["critic"] = critic + PENALTY * gradient_penalty(self.critic, pairs, pairs, "one-centred")
         return self.minimise(losses)
 
     def _likeness(self, estimate: Tensor, seen: list[Tensor], truth: Tensor, known: Sequence[list[Tensor]]) -> Tensor:

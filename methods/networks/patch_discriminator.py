@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from methods.networks.norms import Norm, normalisation
 from methods.networks.self_attention import SelfAttention
@@ -19,24 +18,21 @@ class PatchDiscriminator(nn.Sequential):
     Args:
         inputs: channels of the image, and of what it is conditioned on.
         width: channels of the first convolution; they double three times.
-        spectral: divide each convolution's weight by its spectral norm, so that the network is Lipschitz; then there
-            is no normalisation of activations, and no last bias, which a Wasserstein critic cannot learn.
-            Otherwise ``norm`` after the second to fourth.
-        norm: ``batch``, ``instance``, ``group`` or ``none``.
+        norm: ``batch``, ``instance``, ``group`` or ``none``, after the second to fourth.
         attention: self-attention after the fourth convolution.
+        bias: of the last convolution; a Wasserstein critic, whose differences alone count, cannot learn it.
 
-    Source: Isola et al., CVPR 2017, Sec. 6.1.2; spectral normalisation: Miyato et al., ICLR 2018.
+    Source: Isola et al., CVPR 2017, Sec. 6.1.2.
     """
 
     def __init__(
-        self, inputs: int, width: int = 64, *, spectral: bool = False, norm: Norm = "instance", attention: bool = False
+        self, inputs: int, width: int = 64, *, norm: Norm = "instance", attention: bool = False, bias: bool = True
     ) -> None:
         channels = [inputs, width, 2 * width, 4 * width, 8 * width, 1]
         parts: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise(channels)):
-            layer: nn.Module = nn.Conv2d(before, after, 4, 2 if i < 3 else 1, 1, bias=i < 4 or not spectral)
-            parts.append(spectral_norm(layer) if spectral else layer)
-            if i and i < 4 and not spectral:
+            parts.append(nn.Conv2d(before, after, 4, 2 if i < 3 else 1, 1, bias=i < 4 or bias))
+            if i and i < 4:
                 parts += normalisation(norm, after)
             if attention and i == 3:
                 parts.append(SelfAttention(after))
