@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import yaml
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 
 from benchmark.files import read_json, write_json
 from benchmark.plan import catalogue, precision
@@ -114,7 +115,7 @@ def arguments(config: Config, execution: Execution, root: Path, precision: str) 
 def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: None) -> None:
     """Train the cell that ``cell.json`` in a folder describes; ``fit.json`` says how it ended.
 
-    An interrupted run of the same cell goes on where its last checkpoint was.
+    An interrupted run of the same cell goes on where its last checkpoint was, if that fits the method as it is now.
 
     Args:
         directory: the cell's folder.
@@ -143,6 +144,9 @@ def fit(directory: Path, prepare: Callable[[Trainer], None] = lambda trainer: No
     if model.card.trains and skipped is None:
         previous = read_json(started)
         resume = resumable.is_file() and previous is not None and previous["key"] == job.key
+        if resume and not fits(resumable, model):
+            rank_zero_warn("The checkpoint is of other networks, as the method's code had them before: it begins anew.")
+            resume = False
         trainer.strategy.barrier()
         if resume and trainer.is_global_zero:
             keep_curves(directory / "metrics.csv")
@@ -182,6 +186,18 @@ def _gains_by_low_precision(config: Config) -> bool:
     """Whether the method of a configuration is faster in bfloat16 and as good."""
     card = getattr(catalogue.load(config["model"]["class_path"]), "card", None)
     return isinstance(card, MethodCard) and card.low_precision
+
+
+def fits(checkpoint: Path, model: LightningModule) -> bool:
+    """Whether a checkpoint's tensors have the names and shapes of a model's.
+
+    Code that was accepted as computing the same may hold other ones: a part that no published row trains.
+    """
+    held = torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["state_dict"]
+    there, here = (
+        {name: getattr(value, "shape", None) for name, value in state.items()} for state in (held, model.state_dict())
+    )
+    return there == here
 
 
 def lighten(path: Path) -> None:

@@ -117,6 +117,26 @@ def test_a_training_asked_to_end_goes_on_to_the_same_weights(
     assert not (broken / "last.ckpt").exists()
 
 
+def test_a_checkpoint_of_other_networks_is_begun_anew(noisy: Any, tmp_path: Path) -> None:
+    """The same key, as code that was accepted meanwhile has it; the method's parts have other names or shapes."""
+    whole, broken = cell(tmp_path / "whole"), cell(tmp_path / "broken")
+    noisy.STOP.clear()
+    fitting.fit(whole)
+    noisy.STOP.update(at=6, signal=signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        fitting.fit(broken)
+    noisy.STOP.clear()
+    held = torch.load(broken / "last.ckpt", weights_only=True)
+    held["state_dict"]["critic.weight"] = torch.zeros(3)
+    torch.save(held, broken / "last.ckpt")
+    with pytest.warns(UserWarning, match="begins anew"):
+        fitting.fit(broken)
+    one, other = (read_json(folder / "fit.json")["training"] for folder in (whole, broken))
+    assert one["curve"] == other["curve"]
+    expected, found = weights(whole), weights(broken)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 def test_dropout_differs_from_step_to_step_and_from_seed_to_seed(noisy: Any, tmp_path: Path) -> None:
     class Data:
         seed = 0
