@@ -36,8 +36,7 @@ class CascadeGAN(TrainedMethod):
         dropout: in the U-Nets' three innermost decoders, in training only.
         l1: weight λ of PAGAN's L1 loss.
         residual: PAGAN draws a correction of the mixture that is zero at the start, in place of the layer itself.
-        content: weight of UGAN's L1 loss, between its mixture and the clear image. On yellow haze over shoes (128×128,
-            width 32), with 1 its mixtures became dark brown whatever the shoe; with 5 they kept colours better.
+        content: weight of UGAN's L1 loss, between its mixture and the clear image.
         lr: learning rate of Adam, for all networks.
         cosine: let the learning rate fall to zero over the run.
         spec: of the data.
