@@ -23,10 +23,11 @@ def _in_time(request: pytest.FixtureRequest) -> Iterator[None]:
     """Warn of a test that takes long and does not say so: in processor time, and no failure, as machines differ."""
     before = os.times()
     yield
-    spent = sum(os.times()[:4]) - sum(before[:4])
+    after = os.times()
+    spent = sum(after[:4]) - sum(before[:4])
     if path := os.environ.get("UNBLEND_TEST_TIMES"):
         with open(path, "a") as stream:
-            stream.write(f"{spent:.2f}\t{request.node.nodeid}\n")
+            stream.write(f"{spent:.2f}\t{after.elapsed - before.elapsed:.2f}\t{request.node.nodeid}\n")
     elif spent > MOST_SECONDS and request.node.get_closest_marker("slow") is None:
         told = (
             f"it took {spent:.1f} s of processor time, more than {MOST_SECONDS:g}: make it smaller, or mark it slow "
