@@ -1,4 +1,4 @@
-"""What holds for all tests: Ctrl-C reaches what they start, and whoever is slow says so.
+"""What holds for all tests: Ctrl-C reaches what they start, whoever is slow says so, and no core idles.
 
 Whoever starts the suite in the background of a shell script ignores Ctrl-C; what the tests start must not.
 """
@@ -11,11 +11,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmark.results.provenance import cores
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MOST_SECONDS = 10.0
 """Of processor time that a test without the mark ``slow`` may take, with all processes that it waits for."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, as the tests of faults and of Slurm mostly wait for processes that they started."""
+    return cores() + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for Slurm begins first: at the end all other workers would wait for it."""
+    items.sort(key=lambda item: item.path.parent.name != "slurm")
 
 
 @pytest.fixture(autouse=True)
